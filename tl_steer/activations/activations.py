@@ -1,0 +1,155 @@
+"""Activations: what was read, at many hook points, of many texts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html import escape
+
+import pandas as pd
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from tl_steer.activations.moments import Moments
+from tl_steer.errors import DataError, HookNameError
+from tl_steer.lens.protocol import ModelInfo
+from tl_steer.shapes import Examples
+
+
+@dataclass(frozen=True, eq=False)
+class ClassMoments:
+    """Moments of the two classes at one hook point."""
+
+    positive: Moments
+    negative: Moments
+
+
+@dataclass(frozen=True, eq=False)
+class Activations:
+    """One vector for every text and hook point, or only their moments."""
+
+    model: ModelInfo
+    hook_names: tuple[str, ...]
+
+    vectors: Mapping[str, Examples]
+    """By hook name, float32 on the CPU; empty when only moments were kept."""
+
+    kept_moments: Mapping[str, ClassMoments]
+    """By hook name; empty when vectors were kept."""
+
+    text_index: Mapping[str, Int[Tensor, " example"]]
+    """By hook name, which text each vector came from; positives come first, then negatives. They
+    differ between hook points only where every token is an example of its own."""
+
+    is_positive: Bool[Tensor, " text"] | None
+    """The class of each text; ``None`` for texts without classes."""
+
+    paired: bool
+    """Whether the i-th positive text belongs to the i-th negative one."""
+
+    site_shapes: Mapping[str, tuple[int, ...]]
+    """Shape of one vector, by hook name."""
+
+    norms: Mapping[str, float]
+    """Mean norm over the tokens that were not left out, by hook name, in activation units."""
+
+    left_out: pd.DataFrame
+    """By hook name: how many tokens were left out, and why."""
+
+    data: str
+    """Name of the contrast set."""
+
+    read: str
+    """Which tokens were read."""
+
+    def __getitem__(self, hook_name: str) -> Examples:
+        """Return the vectors of one hook point.
+
+        Raises:
+            HookNameError: When it was not captured.
+            DataError: When only moments were kept.
+        """
+        self._require(hook_name)
+        if not self.vectors:
+            raise DataError("only moments were kept; capture without moments_only for the vectors.")
+        return self.vectors[hook_name]
+
+    def positive(self, hook_name: str) -> Examples:
+        """Vectors of the texts that have the property."""
+        return self[hook_name][self.classes(hook_name)]
+
+    def negative(self, hook_name: str) -> Examples:
+        """Vectors of the texts that lack it."""
+        return self[hook_name][~self.classes(hook_name)]
+
+    def moments(self, hook_name: str) -> ClassMoments:
+        """Count, mean and covariance of both classes at one hook point."""
+        self._require(hook_name)
+        if self.kept_moments:
+            return self.kept_moments[hook_name]
+        return ClassMoments(
+            Moments.of(self.positive(hook_name)), Moments.of(self.negative(hook_name))
+        )
+
+    def means(self, hook_name: str) -> tuple[Tensor, Tensor]:
+        """Mean of the positive and of the negative class, in float64, flattened."""
+        self._require(hook_name)
+        if self.kept_moments:
+            kept = self.kept_moments[hook_name]
+            return kept.positive.mean, kept.negative.mean
+        both = (self.positive(hook_name), self.negative(hook_name))
+        positive, negative = (each.flatten(1).double().mean(0) for each in both)
+        return positive, negative
+
+    def counts(self, hook_name: str) -> tuple[int, int]:
+        """How many vectors are positive, and how many negative."""
+        self._require(hook_name)
+        if self.kept_moments:
+            kept = self.kept_moments[hook_name]
+            return kept.positive.count, kept.negative.count
+        classes = self.classes(hook_name)
+        return int(classes.sum()), int((~classes).sum())
+
+    def classes(self, hook_name: str) -> Bool[Tensor, " example"]:
+        """The class of each vector, True for positive.
+
+        Raises:
+            DataError: For texts that came without classes.
+        """
+        if self.is_positive is None:
+            raise DataError(
+                "these texts have no classes; capture a ContrastSet(positive=…, negative=…)."
+            )
+        return self.is_positive[self.text_index[hook_name]]
+
+    def left_out_in_words(self) -> str:
+        """Sum up what was left out, e.g. ``256 first, 4 to 11 massive``."""
+        spans = {
+            str(reason): (int(column.min()), int(column.max()))
+            for reason, column in self.left_out.items()
+        }
+        return ", ".join(
+            f"{low} {reason}" if low == high else f"{low} to {high} {reason}"
+            for reason, (low, high) in spans.items()
+            if high
+        )
+
+    def _require(self, hook_name: str) -> None:
+        if hook_name not in self.hook_names:
+            raise HookNameError(
+                f"{hook_name!r} was not captured. There are: {', '.join(self.hook_names)}."
+            )
+
+    def __repr__(self) -> str:
+        """Say what was read, and from what."""
+        kind = (
+            "moments" if self.kept_moments else f"{len(self.vectors[self.hook_names[0]])} vectors"
+        )
+        return (
+            f"Activations({kind} at {len(self.hook_names)} hook points, "
+            f"{self.hook_names[0]} to {self.hook_names[-1]}, "
+            f"{self.read} of {self.data or 'texts'}; "
+            f"left out: {self.left_out_in_words() or 'nothing'})"
+        )
+
+    def _repr_html_(self) -> str:
+        table = self.left_out.assign(mean_norm=pd.Series(dict(self.norms)))
+        return f"<p>{escape(repr(self))}</p>{table.to_html(max_rows=12)}"

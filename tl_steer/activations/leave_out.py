@@ -1,0 +1,67 @@
+"""Which tokens say nothing about a text, and would drown what does."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tl_steer.errors import SteerError
+from tl_steer.lens.protocol import SteerableModel
+from tl_steer.lens.tokens import Batch, is_bos
+from tl_steer.shapes import Acts, TokenMask
+
+
+@dataclass(frozen=True)
+class LeaveOut:
+    """Tokens that are left out of what is read; padding always is.
+
+    Attention sinks (Xiao et al. 2024, https://arxiv.org/abs/2309.17453) carry massive activations
+    (Sun et al. 2024, https://arxiv.org/abs/2402.17762): norms of 10 to 100 times the others in one
+    or two dimensions, at the first position and now and then at a later one. A handful of them
+    outweighs hundreds of texts in a mean.
+    """
+
+    bos: bool = True
+    """The beginning-of-text token."""
+
+    first: bool = True
+    """The first position of a text."""
+
+    massive: float | None = 10.0
+    """Tokens whose norm is over so many times the median norm at the hook point; ``None`` keeps
+    them."""
+
+    def __post_init__(self) -> None:
+        """Refuse a ratio that would leave out ordinary tokens."""
+        if self.massive is not None and not self.massive > 1:
+            raise SteerError(
+                f"massive={self.massive}: a multiple of the median norm, over 1, or None."
+            )
+
+    def by_position(self, model: SteerableModel, batch: Batch) -> dict[str, TokenMask]:
+        """Mark the tokens left out for what or where they are, by reason."""
+        bos = is_bos(model, batch.tokens) & batch.real
+        first = torch.zeros_like(batch.real)
+        first[:, 0] = batch.real[:, 0]
+        nothing = torch.zeros_like(batch.real)
+        return {
+            "bos": bos if self.bos else nothing,
+            "first": first & ~bos if self.first else nothing,
+        }
+
+    def by_norm(self, norms: Tensor, median: float) -> TokenMask:
+        """Mark massive activations.
+
+        Args:
+            norms: ``Float[Tensor, "batch pos"]``, norm of each token's activation.
+            median: The median norm at this hook point.
+        """
+        if self.massive is None:
+            return torch.zeros_like(norms, dtype=torch.bool)
+        return norms > self.massive * median
+
+
+def norms_of(acts: Acts) -> Tensor:
+    """Euclidean norm of each token's activation, in float32, ``Float[Tensor, "batch pos"]``."""
+    norms: Tensor = acts.flatten(2).float().norm(dim=-1)
+    return norms

@@ -1,0 +1,202 @@
+"""One batch through the model, and what is read off on the way."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tl_steer.activations.leave_out import LeaveOut, norms_of
+from tl_steer.activations.reads import EveryToken, Read, TextTokens
+from tl_steer.errors import DataError, NonFiniteError
+from tl_steer.lens.forward import run_to_layer
+from tl_steer.lens.hook_names import layer_of
+from tl_steer.lens.hook_points import attach, points
+from tl_steer.lens.protocol import SteerableModel, device_of
+from tl_steer.lens.tokens import Batch, TokenIds, pad, pad_id, spans
+from tl_steer.shapes import Acts, Examples, TokenMask
+
+
+@dataclass(frozen=True, eq=False)
+class AtHookPoint:
+    """What one batch gave at one hook point."""
+
+    vectors: Examples
+    """Float32, on the CPU."""
+
+    text_index: Tensor
+    """``Int[Tensor, "example"]``: the text of each vector."""
+
+    norm_sum: float
+    """Sum of norms over the tokens that were not left out."""
+
+    n_tokens: int
+    """How many those are."""
+
+    left_out: Mapping[str, int]
+    """Tokens left out, by reason."""
+
+
+@dataclass(frozen=True, eq=False)
+class _OnDevice:
+    """The same before it has left the device: nothing waits for the GPU inside a hook."""
+
+    vectors: Tensor
+    tokens_read: Tensor
+    norm_sum: Tensor
+    n_tokens: Tensor
+    n_massive: Tensor
+    finite: Tensor
+
+
+@dataclass(eq=False)
+class Reader:
+    """Reads texts, some at a time."""
+
+    model: SteerableModel
+    names: tuple[str, ...]
+    texts: Sequence[str]
+    rows: Sequence[TokenIds]
+    read: Read
+    leave_out: LeaveOut
+    medians: dict[str, float] = field(default_factory=dict)
+    """Median norm of ordinary tokens, by hook name; see :meth:`calibrate`."""
+
+    def check(self, index: Sequence[int]) -> None:
+        """Refuse texts that the read cannot serve, without running the model.
+
+        Raises:
+            DataError: Naming the first of them.
+        """
+        batch = self._batch(index)
+        tokens = self._tokens(index, batch, self._by_position(batch))
+        self._require_some(self.read(tokens).sum(-1), index, "any hook point")
+
+    def calibrate(self, index: Sequence[int]) -> None:
+        """Measure the median norms that massive activations are told by."""
+        if self.leave_out.massive is None:
+            return
+        batch = self._batch(index).to(device_of(self.model))
+        usual = batch.real & ~self._by_position(batch)
+        found: dict[str, Tensor] = {}
+
+        def keep(name: str, acts: Acts) -> None:
+            found[name] = norms_of(acts)[usual].median()
+
+        self._run(batch, keep)
+        self.medians = {name: float(median) for name, median in found.items()}
+
+    def run(self, index: list[int]) -> dict[str, AtHookPoint]:
+        """Run some texts through the model.
+
+        Raises:
+            NonFiniteError: For NaN or infinity, with the hook point.
+            DataError: For a text of which no token is left at a hook point.
+        """
+        batch = self._batch(index).to(device_of(self.model))
+        reasons = self.leave_out.by_position(self.model, batch)
+        by_position = self._by_position(batch)
+        found: dict[str, _OnDevice] = {}
+
+        def keep(name: str, acts: Acts) -> None:
+            norms = norms_of(acts)
+            massive = self.leave_out.by_norm(norms, self.medians.get(name, float("inf")))
+            massive &= batch.real & ~by_position
+            tokens = self._tokens(index, batch, by_position | massive)
+            mask = self.read(tokens)
+            chosen = self._vectors(acts, mask)
+            found[name] = _OnDevice(
+                vectors=chosen,
+                tokens_read=mask.sum(-1),
+                norm_sum=norms[tokens.eligible].sum(),
+                n_tokens=tokens.eligible.sum(),
+                n_massive=massive.sum(),
+                finite=torch.isfinite(chosen).all(),
+            )
+
+        self._run(batch, keep)
+        by_reason = {reason: int(mask.sum()) for reason, mask in reasons.items()}
+        return {name: self._finish(name, index, found[name], by_reason) for name in self.names}
+
+    def _finish(
+        self, name: str, index: Sequence[int], found: _OnDevice, by_reason: Mapping[str, int]
+    ) -> AtHookPoint:
+        counts = found.tokens_read.cpu()
+        self._require_some(counts, index, name)
+        if not bool(found.finite):
+            raise NonFiniteError(
+                f"{name}: the activations hold NaN or infinity. A model in float16 may have "
+                "overflowed there; load it in bfloat16 or float32."
+            )
+        texts = torch.tensor(list(index))
+        if isinstance(self.read, EveryToken):
+            texts = texts.repeat_interleave(counts)
+        return AtHookPoint(
+            vectors=found.vectors.cpu(),
+            text_index=texts,
+            norm_sum=float(found.norm_sum),
+            n_tokens=int(found.n_tokens),
+            left_out={**by_reason, "massive": int(found.n_massive)},
+        )
+
+    def _vectors(self, acts: Acts, mask: TokenMask) -> Examples:
+        acts = acts.float()
+        if isinstance(self.read, EveryToken):
+            return acts[mask]
+        weights = mask.float() / mask.sum(-1, keepdim=True).clamp(min=1)
+        # Unread tokens are set to zero first: times a weight of zero, an infinity would be NaN.
+        kept = acts.flatten(2).masked_fill(~mask[..., None], 0)
+        return torch.einsum("bp,bpd->bd", weights, kept).view(len(acts), *acts.shape[2:])
+
+    def _batch(self, index: Sequence[int]) -> Batch:
+        return pad([self.rows[i] for i in index], side="right", pad_id=pad_id(self.model))
+
+    def _by_position(self, batch: Batch) -> TokenMask:
+        bos, first = self.leave_out.by_position(self.model, batch).values()
+        return bos | first
+
+    def _tokens(self, index: Sequence[int], batch: Batch, left_out: TokenMask) -> TextTokens:
+        texts = [self.texts[i] for i in index]
+        rows = [self.rows[i] for i in index]
+        return TextTokens(
+            real=batch.real,
+            eligible=batch.real & ~left_out,
+            texts=texts,
+            spans=lambda: spans(self.model, texts, rows),
+        )
+
+    def _require_some(self, counts: Tensor, index: Sequence[int], where: str) -> None:
+        empty = (counts == 0).nonzero().flatten().tolist()
+        if empty:
+            text = index[empty[0]]
+            raise DataError(
+                f"text {text} has no token left to read at {where}: {self.texts[text]!r}. Drop it, "
+                "or leave out less (leave_out=LeaveOut(first=False, massive=None))."
+            )
+
+    def _run(self, batch: Batch, keep: Callable[[str, Acts], None]) -> None:
+        with _listening(self.model, self.names, keep):
+            run_to_layer(self.model, batch, max(layer_of(name) for name in self.names))
+
+
+@contextmanager
+def _listening(
+    model: SteerableModel, names: Sequence[str], keep: Callable[[str, Acts], None]
+) -> Iterator[None]:
+    def listener(name: str) -> Callable[..., None]:
+        def function(acts: Tensor, hook: Any) -> None:
+            keep(name, acts)
+
+        return function
+
+    found = points(model, names)
+    attached = []
+    try:
+        for name in names:
+            attached.append(attach(found[name], listener(name)))
+        yield
+    finally:
+        for each in attached:
+            each.remove()

@@ -1,0 +1,128 @@
+"""Which tokens of a text are read, and how they become one vector.
+
+A read is a function from the tokens of a batch to a mask; the vector of a text is the mean over
+its marked tokens. A user's own function is as good as these.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+
+from tl_steer.errors import DataError
+from tl_steer.shapes import TokenMask
+
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class TextTokens:
+    """The tokens of a right-padded batch at one hook point."""
+
+    real: TokenMask
+    """All but padding."""
+
+    eligible: TokenMask
+    """All that are not left out: no padding, and by default no beginning-of-text token, no first
+    position and no massive activation."""
+
+    texts: Sequence[str]
+    """The texts of the rows."""
+
+    spans: Callable[[], list[list[Span]]]
+    """Which characters of its text each real token covers; asked for only where needed."""
+
+
+@runtime_checkable
+class Read(Protocol):
+    """Marks the tokens that are read."""
+
+    def __call__(self, tokens: TextTokens) -> TokenMask:
+        """Return True for the tokens that make up the vector of a text."""
+        ...
+
+
+@dataclass(frozen=True)
+class MeanOfTokens:
+    """The mean of all eligible tokens."""
+
+    def __call__(self, tokens: TextTokens) -> TokenMask:
+        """Mark all eligible tokens."""
+        return tokens.eligible
+
+
+@dataclass(frozen=True)
+class LastToken:
+    """The last eligible token."""
+
+    def __call__(self, tokens: TextTokens) -> TokenMask:
+        """Mark the last eligible token of each row."""
+        after = tokens.eligible.flip(-1).cumsum(-1).flip(-1)
+        return tokens.eligible & (after == 1)
+
+
+@dataclass(frozen=True)
+class TokenAt:
+    """The token at an index, counted from the text's start, or from its end when negative.
+
+    It is read whatever it is: asking for ``TokenAt(0)`` is asking for the first position.
+    """
+
+    index: int
+
+    def __call__(self, tokens: TextTokens) -> TokenMask:
+        """Mark one token in each row.
+
+        Raises:
+            DataError: When a text has fewer tokens.
+        """
+        lengths = tokens.real.sum(-1, keepdim=True)
+        wanted = self.index if self.index >= 0 else lengths + self.index
+        positions = torch.arange(tokens.real.shape[1], device=tokens.real.device)
+        mask = tokens.real & (positions == wanted)
+        if not bool(mask.any(-1).all()):
+            short = int((~mask.any(-1)).nonzero()[0])
+            raise DataError(
+                f"{tokens.texts[short]!r} has {int(lengths[short])} tokens, none at index "
+                f"{self.index}."
+            )
+        return mask
+
+
+@dataclass(frozen=True)
+class AnswerToken:
+    """The token that holds the answer, found in the text by a regular expression.
+
+    The first group of the last match counts; the default finds the letter of an answer such as
+    ``(A)`` (contrastive activation addition, Rimsky et al. 2024, https://arxiv.org/abs/2312.06681).
+    """
+
+    pattern: str = r"\(([A-Z])"
+
+    def __call__(self, tokens: TextTokens) -> TokenMask:
+        """Mark the token that covers the answer's last character.
+
+        Raises:
+            DataError: For a text without a match.
+        """
+        mask = torch.zeros_like(tokens.real)
+        for row, (text, spans) in enumerate(zip(tokens.texts, tokens.spans(), strict=True)):
+            matches = list(re.finditer(self.pattern, text))
+            if not matches:
+                raise DataError(f"no answer matching {self.pattern!r} in {text!r}.")
+            group = 1 if matches[-1].re.groups else 0
+            character = matches[-1].end(group) - 1
+            covering = [i for i, (start, end) in enumerate(spans) if start <= character < end]
+            mask[row, covering] = True
+        return mask
+
+
+@dataclass(frozen=True)
+class EveryToken:
+    """Every eligible token, as an example of its own."""
+
+    def __call__(self, tokens: TextTokens) -> TokenMask:
+        """Mark all eligible tokens."""
+        return tokens.eligible

@@ -1,0 +1,124 @@
+"""Texts to activations, in one pass through the model, at as many hook points as asked for."""
+
+import hashlib
+from collections.abc import Sequence
+from math import prod
+
+import torch
+from tqdm.auto import tqdm
+
+from tl_steer.activations.activations import Activations
+from tl_steer.activations.collector import Collector
+from tl_steer.activations.leave_out import LeaveOut
+from tl_steer.activations.reader import Reader
+from tl_steer.activations.reads import MeanOfTokens, Read
+from tl_steer.batching import default_max_tokens, halving, length_sorted
+from tl_steer.data.contrast import ContrastSet
+from tl_steer.errors import DataError
+from tl_steer.lens.hook_names import resolve, site_shape
+from tl_steer.lens.protocol import (
+    SteerableModel,
+    device_of,
+    dtype_of,
+    model_info,
+    require_steerable,
+)
+from tl_steer.lens.tokens import tokenize
+
+_CALIBRATION_TEXTS = 16
+
+
+def capture(
+    model: SteerableModel,
+    texts: ContrastSet | Sequence[str],
+    *,
+    at: str | Sequence[str],
+    read: Read = MeanOfTokens(),  # noqa: B008, frozen
+    leave_out: LeaveOut = LeaveOut(),  # noqa: B008, frozen
+    moments_only: bool = False,
+    max_tokens: int | None = None,
+    prepend_bos: bool | None = None,
+    progress: bool = True,
+) -> Activations:
+    """Read the activations of texts at named hook points.
+
+    Texts are sorted by length and run in batches bounded by memory; a batch that does not fit is
+    halved. The model stops at the last block that is needed. Batches, order and padding change
+    nothing but rounding: the median norm that massive activations are measured against is taken
+    over a few texts that are chosen by their content, in a pass of its own.
+
+    Args:
+        model: Any TransformerLens model; it is left as it was. Hooks that sit on it act, so that
+            activations of a steered model can be read inside a ``steer`` block.
+        texts: A contrast set, or plain texts without classes.
+        at: Hook names or patterns, e.g. ``"blocks.*.hook_mlp_out"``.
+        read: Which tokens of a text make up its vector.
+        leave_out: Tokens that are never part of it, unless ``read`` asks for them by index.
+        moments_only: Keep count, mean and covariance of each class instead of the vectors, so that
+            memory is O(hook points · d²) and does not grow with the texts. Needs a contrast set.
+        max_tokens: Padded tokens in a batch; by default from the memory of the model's device.
+        prepend_bos: Whether texts begin with a beginning-of-text token; ``None`` does what
+            TransformerLens does with this model.
+        progress: Whether to show a progress bar.
+
+    Returns:
+        Vectors ``Float[Tensor, "example *site"]`` in float32 on the CPU, with counts of what was
+        left out.
+
+    Raises:
+        HookNameError: For hook points that the model lacks.
+        DataError: For no texts, texts longer than the context, or texts of which no token is left.
+        NonFiniteError: For NaN or infinity, with the hook point.
+    """
+    require_steerable(model)
+    names = resolve(model, at)
+    contrast = texts if isinstance(texts, ContrastSet) else None
+    plain = texts.texts if isinstance(texts, ContrastSet) else _plain(texts)
+    if moments_only and contrast is None:
+        raise DataError("moments_only keeps the moments of two classes; give a ContrastSet.")
+    rows = tokenize(model, plain, prepend_bos=prepend_bos)
+    reader = Reader(model, names, plain, rows, read, leave_out)
+    batches = length_sorted(
+        [len(row) for row in rows], max_tokens=max_tokens or _max_tokens(model, names)
+    )
+    for batch in batches:
+        reader.check(batch)
+    is_positive = None if contrast is None else torch.tensor(contrast.labels)
+    collector = Collector(names, is_positive, moments_only)
+    with (
+        torch.inference_mode(),
+        tqdm(total=len(plain), desc="capture", unit="text", disable=not progress) as bar,
+    ):
+        reader.calibrate(_by_content(plain, _CALIBRATION_TEXTS))
+        for batch in batches:
+            for part, result in halving(reader.run, batch):
+                collector.add(result)
+                bar.update(len(part))
+    return collector.activations(
+        model=model_info(model),
+        paired=contrast is not None and contrast.paired,
+        data=contrast.name if contrast is not None else "",
+        read=repr(read),
+    )
+
+
+def _plain(texts: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
+        raise DataError("a ContrastSet or a list of texts is wanted; for one text, [text].")
+    if not texts:
+        raise DataError("there is no text to read.")
+    return tuple(texts)
+
+
+def _by_content(texts: Sequence[str], count: int) -> list[int]:
+    digests = [hashlib.sha256(text.encode()).digest() for text in texts]
+    return sorted(range(len(texts)), key=lambda i: digests[i])[:count]
+
+
+def _max_tokens(model: SteerableModel, names: Sequence[str]) -> int:
+    captured = sum(prod(site_shape(model, name)) for name in names)
+    # A rough bound on what a block holds while it runs: attention, MLP and their inputs.
+    working = 40 * int(model.cfg.d_model)
+    return default_max_tokens(
+        device_of(model), bytes_per_token=(captured + working) * dtype_of(model).itemsize
+    )

@@ -1,0 +1,108 @@
+"""What counts as a text, a pair and a label; everything else is refused in words."""
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence, Set
+from typing import Any
+
+import pandas as pd
+
+from tl_steer.errors import DataError
+
+
+def plain_texts(values: object, what: str) -> tuple[str, ...]:
+    """The strings in `values`, in their order.
+
+    Args:
+        values: Any iterable with an order.
+        what: What they are, for the error.
+
+    Raises:
+        DataError: A single string or something without an order came, or an item is no string,
+            is empty or only white space.
+    """
+    if isinstance(values, str | bytes | Mapping | Set) or not isinstance(values, Iterable):
+        raise DataError(
+            f"{what} is {short(values)}, a {type(values).__name__}. A list of texts would fit: "
+            '["A fine film.", "I loved it."].'
+        )
+    texts = list(values)
+    for index, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise DataError(
+                f"{what}[{index}] is {short(text)}, a {type(text).__name__}. "
+                "Every item should be a text."
+            )
+    empty = [index for index, text in enumerate(texts) if not text.strip()]
+    if empty:
+        first = ", ".join(str(index) for index in empty[:5]) + (", …" if len(empty) > 5 else "")
+        raise DataError(
+            f"{what}: {len(empty)} of {len(texts)} texts are empty or only white space "
+            f"(index {first}). Leave them out."
+        )
+    return tuple(str(text) for text in texts)
+
+
+def split_pairs(pairs: Iterable[object]) -> tuple[list[str], list[str]]:
+    """The first items of all pairs, and the second.
+
+    Raises:
+        DataError: An item is not a pair.
+    """
+    firsts, seconds = [], []
+    for index, item in enumerate(pairs):
+        if isinstance(item, str) or not isinstance(item, Sequence) or len(item) != 2:
+            raise DataError(
+                f"pairs[{index}] is {short(item)}. Each item should be a pair of texts: "
+                "(positive, negative)."
+            )
+        firsts.append(item[0])
+        seconds.append(item[1])
+    return firsts, seconds
+
+
+def split_by_label(
+    texts: Sequence[str], labels: Iterable[Any], positive: Any
+) -> tuple[list[str], list[str]]:
+    """The texts whose label equals `positive`, and the others.
+
+    Args:
+        texts: The texts.
+        labels: One for each text, of exactly two values.
+        positive: One of the two.
+
+    Raises:
+        DataError: The numbers differ, a label is missing, the labels are not of two values, or
+            `positive` is neither.
+    """
+    listed = list(labels)
+    if len(listed) != len(texts):
+        raise DataError(
+            f"{len(texts)} texts and {len(listed)} labels came. Each text needs one label."
+        )
+    for index, label in enumerate(listed):
+        if not isinstance(label, Hashable) or label is None or pd.isna(label):
+            raise DataError(
+                f"labels[{index}] is {short(label)}. Every text needs a label, a number or a word."
+            )
+    values = list(dict.fromkeys(listed))
+    if len(values) != 2 or positive not in values:
+        came = ", ".join(short(value) for value in values[:6]) or "none"
+        more = f" and {len(values) - 6} more" if len(values) > 6 else ""
+        raise DataError(
+            f"The labels that came are {came}{more}, with positive={short(positive)}. Exactly two "
+            "values fit, one of them named by positive=; leave out texts with other labels."
+        )
+    labelled = list(zip(texts, listed, strict=True))
+    return (
+        [text for text, label in labelled if label == positive],
+        [text for text, label in labelled if label != positive],
+    )
+
+
+def short(value: object) -> str:
+    """The beginning of the `repr` of `value`."""
+    return cut(repr(value), 60)
+
+
+def cut(text: str, length: int) -> str:
+    """`text`, or its beginning and an ellipsis, in at most `length` characters."""
+    return text if len(text) <= length else text[: length - 1] + "…"

@@ -1,0 +1,1 @@
+"""Directions: the value, its storage, and one file for each family of estimators."""

@@ -1,0 +1,30 @@
+"""Mean difference: the mean of one class minus the mean of the other."""
+
+from tl_steer.activations.activations import Activations
+from tl_steer.directions.direction import Directions
+from tl_steer.directions.measured import measured
+
+
+def mean_difference(activations: Activations) -> Directions:
+    """Compute ``v = mean(h₊) − mean(h₋)`` at every hook point that was captured.
+
+    The estimator of Marks and Tegmark (2023, https://arxiv.org/abs/2310.06824) and of contrastive
+    activation addition (Rimsky et al. 2024, https://arxiv.org/abs/2312.06681). Means are taken in
+    float64.
+
+    Args:
+        activations: Of a contrast set; vectors or moments.
+
+    Returns:
+        One direction a hook point, pointing from the negative class to the positive one; strength 1
+        moves the one mean onto the other.
+
+    Raises:
+        DataError: For activations of texts without classes.
+
+    Warns:
+        DominatedDirectionWarning: Where one dimension holds over half of a squared norm.
+    """
+    means = {name: activations.means(name) for name in activations.hook_names}
+    vectors = {name: positive - negative for name, (positive, negative) in means.items()}
+    return measured(activations, vectors, "mean difference")

@@ -1,0 +1,38 @@
+"""Where a direction came from."""
+
+from dataclasses import dataclass, replace
+
+from tl_steer.lens.protocol import ModelInfo
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Kept with every direction and with every file."""
+
+    model: ModelInfo
+    """Which model, with which weight processing."""
+
+    method: str
+    """The estimator, or the arithmetic that made this direction out of others."""
+
+    data: str = ""
+    """Name of the contrast set."""
+
+    n_positive: int = 0
+    """Texts that have the property."""
+
+    n_negative: int = 0
+    """Texts that lack it."""
+
+    read: str = ""
+    """Which tokens of each text were read."""
+
+    left_out: str = ""
+    """Which tokens were left out, and how many."""
+
+    version: str = ""
+    """The tl_steer that measured it."""
+
+    def as_result_of(self, method: str) -> "Provenance":
+        """Return the same origin, under what was done with it."""
+        return replace(self, method=method)

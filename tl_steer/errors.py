@@ -1,0 +1,29 @@
+"""What can go wrong, in words: what came, what would fit, what to do."""
+
+
+class SteerError(Exception):
+    """Anything that tl_steer refuses. Raised before the model runs wherever that is possible."""
+
+
+class HookNameError(SteerError):
+    """A hook name, pattern or layer that the model lacks, or that cannot be read or written."""
+
+
+class MismatchError(SteerError):
+    """A direction, strength or file that does not belong to this model or this batch."""
+
+
+class DataError(SteerError):
+    """Texts, labels, pairs or prompts that cannot be used as they are."""
+
+
+class NonFiniteError(SteerError):
+    """A NaN or an infinity, with the hook point where it was found."""
+
+
+class StorageError(SteerError):
+    """A file that is damaged, hostile, from a newer version, or of another kind."""
+
+
+class AssetError(SteerError):
+    """The packaged model or texts cannot be fetched, verified, unpacked or written."""

@@ -1,0 +1,1 @@
+"""From texts to numbers, from numbers to pictures, and from both to a report."""

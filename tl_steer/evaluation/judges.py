@@ -1,0 +1,44 @@
+"""What a judge is: from texts to scores."""
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol, runtime_checkable
+
+from tl_steer.errors import DataError
+
+
+@runtime_checkable
+class Judge(Protocol):
+    """Scores texts, each on its own: 0 lacks the property, 1 has it, 0.5 is undecided.
+
+    Any object with a `name` that can be called like this is a judge; there is nothing to inherit
+    from or to register. The score of a text must not depend on the other texts of the call.
+    """
+
+    @property
+    def name(self) -> str:
+        """What a column or a bar is called after this judge."""
+        ...
+
+    def __call__(self, texts: Sequence[str]) -> list[float]:
+        """The scores, in the order of the texts; an empty list for no texts."""
+        ...
+
+
+def checked_texts(texts: Iterable[object]) -> list[str]:
+    """The texts as a list, for a judge to begin with.
+
+    Raises:
+        DataError: A single string came, which would be judged letter by letter, or something in
+            the sequence is not a string.
+    """
+    if isinstance(texts, str):
+        raise DataError(f"one string came ({texts[:40]!r}); give a list of texts: [text].")
+    checked: list[str] = []
+    for index, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise DataError(
+                f"text {index} is {text!r} ({type(text).__name__}); a judge reads strings. "
+                "Leave missing texts out, or judge them as ''."
+            )
+        checked.append(text)
+    return checked

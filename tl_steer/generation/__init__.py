@@ -1,0 +1,1 @@
+"""Text with and without steering, and what is kept of it."""

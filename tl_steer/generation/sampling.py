@@ -1,0 +1,85 @@
+"""From logits to tokens, with random numbers that belong to the row and not to the batch."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from tl_steer.errors import SteerError
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How texts are drawn. Every setting is explicit: hidden defaults change perplexity by half.
+
+    Random numbers belong to prompt, sample and step, and come from a generator of their own, so
+    that one seed gives a steered and an unsteered run the same ones, whatever the batches.
+
+    Raises:
+        SteerError: For values outside their range.
+    """
+
+    max_new_tokens: int = 40
+    """At most so many tokens a continuation."""
+
+    samples: int = 1
+    """Continuations of each prompt."""
+
+    temperature: float = 1.0
+    """Divides the logits; 0 is greedy."""
+
+    top_p: float = 1.0
+    """Keep the likeliest tokens that together reach this probability (Holtzman et al. 2020)."""
+
+    top_k: int | None = None
+    """Keep so many of the likeliest tokens."""
+
+    seed: int = 0
+
+    stop_at_eos: bool = True
+    """Whether a continuation ends with the end-of-text token."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if not 0 <= self.temperature < float("inf"):
+            raise SteerError(f"temperature={self.temperature}: 0 (greedy) or a positive number.")
+        if not 0 < self.top_p <= 1:
+            raise SteerError(f"top_p={self.top_p}: over 0, up to 1.")
+        if self.top_k is not None and self.top_k < 1:
+            raise SteerError(f"top_k={self.top_k}: at least 1, or None.")
+        if self.max_new_tokens < 1 or self.samples < 1:
+            raise SteerError(
+                f"max_new_tokens={self.max_new_tokens} and samples={self.samples}: at least 1."
+            )
+
+    def draw(
+        self, logits: Float[Tensor, "batch d_vocab"], uniform: Float[Tensor, " batch"]
+    ) -> Int[Tensor, " batch"]:
+        """Draw one token a row by inverting the cumulative distribution at a uniform number.
+
+        Tokens are ordered by probability, so that the same number draws the same token, or one as
+        likely, from two similar distributions: that pairs steered with unsteered text.
+
+        Args:
+            logits: Of the next token.
+            uniform: In [0, 1), one a row.
+        """
+        if self.temperature == 0:
+            return logits.argmax(-1)
+        ordered, tokens = torch.sort(logits.float() / self.temperature, descending=True, dim=-1)
+        if self.top_k is not None:
+            ordered, tokens = ordered[:, : self.top_k], tokens[:, : self.top_k]
+        probabilities = ordered.softmax(-1)
+        cumulative = probabilities.cumsum(-1)
+        # A token stays while those before it do not yet reach top_p; the likeliest always does.
+        kept = (cumulative - probabilities) < self.top_p
+        total = (probabilities * kept).sum(-1, keepdim=True)
+        beneath = (cumulative <= uniform[:, None] * total) & kept
+        chosen = beneath.sum(-1).clamp(max=kept.sum(-1) - 1)
+        return tokens.gather(1, chosen[:, None])[:, 0]
+
+    def uniforms(self, n_prompts: int) -> Float[Tensor, "row step"]:
+        """Random numbers for every sample of every prompt, and every step."""
+        generator = torch.Generator().manual_seed(self.seed)
+        return torch.rand((n_prompts * self.samples, self.max_new_tokens), generator=generator)

@@ -1,0 +1,137 @@
+"""Addition: h' = h + αv."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from tl_steer.directions.direction import Direction, require_directions
+from tl_steer.errors import MismatchError, NonFiniteError
+from tl_steer.interventions.protocol import Edit
+from tl_steer.lens.hook_names import layer_of
+from tl_steer.lens.protocol import SteerableModel
+from tl_steer.scopes.positions import Scope, as_scope, everywhere
+
+
+@dataclass(frozen=True, eq=False)
+class Add:
+    """Add a direction to the activations: ``h' = h + αv``.
+
+    The oldest of all steering operations (Turner et al. 2023, https://arxiv.org/abs/2308.10248).
+
+    Raises:
+        NonFiniteError: For a strength that is NaN or infinite.
+        MismatchError: For directions of several hook points without ``at``, and for strengths and
+            directions of different numbers of rows.
+    """
+
+    direction: Direction | Sequence[Direction]
+    """One for all rows of a batch, or a sequence with one for each row."""
+
+    strength: float | Sequence[float] | Tensor = 1.0
+    """α, in multiples of the direction as it was measured: a mean difference of strength 1 moves
+    the average of one class to that of the other. One number, or one for each row.
+    ``direction.strength_for(dose=0.1)`` gives a strength by relative dose."""
+
+    scope: Scope = field(default=everywhere, kw_only=True)
+    """Which tokens; a plain slice means absolute positions."""
+
+    at: str | None = field(default=None, kw_only=True)
+    """The hook point, where it is not the one that the direction was read at."""
+
+    def __post_init__(self) -> None:
+        """Check what can be checked without a model."""
+        names = {each.hook_name for each in self.directions}
+        if self.at is not None:
+            layer_of(self.at)
+        elif len(names) != 1:
+            raise MismatchError(
+                f"directions of {len(names)} hook points ({', '.join(sorted(names))}); say with "
+                "at= where to add them."
+            )
+        if self.strengths.ndim > 1 or self.strengths.numel() == 0:
+            raise MismatchError(
+                f"a strength is one number, or one for each row; {self.strength!r} came."
+            )
+        if not bool(torch.isfinite(self.strengths).all()):
+            raise NonFiniteError(f"{self.hook_name}: strength {self.strength!r} is not finite.")
+        if len({len(each.vector.shape) for each in self.directions}) != 1:
+            raise MismatchError("directions of different shapes cannot be rows of one addition.")
+        object.__setattr__(self, "scope", as_scope(self.scope))
+        counts = (len(self.directions), self.strengths.numel())
+        if len(self.directions) > 1 and self.strengths.ndim and len(set(counts)) > 1:
+            raise MismatchError(
+                f"{counts[0]} directions and {counts[1]} strengths: one for each row means as many "
+                "of both."
+            )
+
+    @cached_property
+    def directions(self) -> tuple[Direction, ...]:
+        """The directions as a tuple, of one or of one for each row."""
+        return require_directions(self.direction)
+
+    @cached_property
+    def strengths(self) -> Tensor:
+        """The strengths as ``Float[Tensor, ""]`` or ``Float[Tensor, "row"]``."""
+        return torch.as_tensor(self.strength, dtype=torch.float32).detach().cpu()
+
+    @property
+    def hook_name(self) -> str:
+        """Where it acts."""
+        return self.at or self.directions[0].hook_name
+
+    @property
+    def n_rows(self) -> int | None:
+        """How many rows it is made for; ``None`` when one setting serves all rows."""
+        if len(self.directions) > 1:
+            return len(self.directions)
+        return len(self.strengths) if self.strengths.ndim else None
+
+    @property
+    def dose(self) -> float:
+        """Relative dose ``‖αv‖ / ‖h‖``; the largest, when rows differ."""
+        strengths = [float(each) for each in self.strengths.abs().flatten()]
+        several = self.directions if len(self.directions) > 1 else self.directions * len(strengths)
+        strengths *= len(several) // len(strengths)
+        return max(d.dose(s) for d, s in zip(several, strengths, strict=True))
+
+    def rows(self, index: Sequence[int]) -> "Add":
+        """Keep the directions and strengths of some rows, in the order asked for."""
+        chosen = self
+        if self.strengths.ndim:
+            chosen = replace(chosen, strength=self.strengths[list(index)])
+        if len(self.directions) > 1:
+            chosen = replace(chosen, direction=[self.directions[row] for row in index])
+        return chosen
+
+    def check_fits(self, model: SteerableModel) -> None:
+        """Refuse a model that the directions were not read from.
+
+        Raises:
+            MismatchError: Saying what differs.
+        """
+        for direction in self.directions:
+            direction.check_fits(model, self.at)
+
+    def edit(self) -> Edit | None:
+        """Prepare ``h ↦ h + αv``; ``None`` when every strength is zero.
+
+        The product αv is formed in float32 and rounded once, to the activations' dtype, so that a
+        row's result does not depend on the rows beside it.
+        """
+        if not bool(self.strengths.any()):
+            return None
+        vectors = torch.stack([each.vector for each in self.directions])
+        strengths = self.strengths.view(-1, *[1] * (vectors.ndim - 1))
+        shift = (vectors * strengths)[:, None]  # row pos *site
+        ready: dict[tuple[torch.device, torch.dtype], Tensor] = {}
+
+        def add(acts: Tensor) -> Tensor:
+            key = (acts.device, acts.dtype)
+            if key not in ready:
+                ready[key] = shift.to(device=acts.device, dtype=acts.dtype)
+            return acts + ready[key]
+
+        return add

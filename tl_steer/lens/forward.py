@@ -1,0 +1,99 @@
+"""Passes through the model, the same for both of its classes."""
+
+from dataclasses import dataclass, field
+from inspect import signature
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from tl_steer.lens.protocol import SteerableModel, device_of, is_bridge
+from tl_steer.lens.tokens import Batch
+from tl_steer.shapes import TokenMask, Tokens
+
+Logits = Float[Tensor, "batch pos d_vocab"]
+NextLogits = Float[Tensor, "batch d_vocab"]
+
+
+def run_to_layer(model: SteerableModel, batch: Batch, last_layer: int) -> None:
+    """Run the embedding and the blocks up to and including ``last_layer``, for the hooks' sake."""
+    mask = batch.real.long()
+    last = last_layer == int(model.cfg.n_layers) - 1
+    run: Any = model
+    if not last:
+        run(batch.tokens, attention_mask=mask, stop_at_layer=last_layer + 1)
+    elif is_bridge(model):
+        # The wrapped model always unembeds; one position of it is the least that it can be asked.
+        run(batch.tokens, attention_mask=mask, use_cache=False, **_last_logits_only(model))
+    else:
+        run(batch.tokens, attention_mask=mask, return_type=None)
+
+
+def run_logits(model: SteerableModel, batch: Batch) -> Logits:
+    """Run the whole model on a padded batch and return the logits at every position."""
+    run: Any = model
+    if is_bridge(model):
+        logits: Logits = run(batch.tokens, attention_mask=batch.real.long(), use_cache=False)
+    else:
+        logits = run(batch.tokens, attention_mask=batch.real.long())
+    return logits
+
+
+@dataclass(eq=False)
+class Decoder:
+    """Reads a prompt, then one token a step, over a key-value cache.
+
+    The model's own ``generate`` draws from torch's global random numbers and returns no logits;
+    this is the loop's inner half, without the drawing.
+    """
+
+    model: SteerableModel
+    mask: TokenMask
+    """Real tokens so far; grows by one column a step."""
+
+    _cache: Any = field(default=None, repr=False)
+
+    @classmethod
+    def begin(cls, model: SteerableModel, prompts: Batch) -> tuple["Decoder", NextLogits]:
+        """Read left-padded prompts; return the logits of each row's next token."""
+        decoder = cls(model, prompts.real)
+        if not is_bridge(model):
+            decoder._cache = _empty_cache(model, len(prompts.tokens))
+        return decoder, decoder._forward(prompts.tokens)
+
+    def step(self, tokens: Tokens) -> NextLogits:
+        """Read one more token in every row; return the logits of the one after it."""
+        self.mask = torch.cat([self.mask, self.mask.new_ones((len(tokens), 1))], dim=1)
+        return self._forward(tokens)
+
+    def _forward(self, tokens: Tokens) -> NextLogits:
+        run: Any = self.model
+        mask = self.mask.long()
+        if is_bridge(self.model):
+            logits, self._cache = run(
+                tokens,
+                attention_mask=mask,
+                past_key_values=self._cache,
+                use_cache=True,
+                return_type="logits_and_cache",
+                **_last_logits_only(self.model),
+            )
+        else:
+            # This class keeps the mask of earlier tokens in its cache and wants the new part.
+            logits = run(
+                tokens, attention_mask=mask[:, -tokens.shape[1] :], past_kv_cache=self._cache
+            )
+        last: NextLogits = logits[:, -1]
+        return last
+
+
+def _last_logits_only(model: Any) -> dict[str, int]:
+    accepted = signature(model.original_model.forward).parameters
+    return {"logits_to_keep": 1} if "logits_to_keep" in accepted else {}
+
+
+def _empty_cache(model: SteerableModel, batch: int) -> Any:
+    from transformer_lens import TransformerLensKeyValueCache
+
+    return TransformerLensKeyValueCache.init_cache(model.cfg, device_of(model), batch)

@@ -1,0 +1,139 @@
+"""Patterns to hook names, and what stands at a hook point.
+
+Names are TransformerLens' own. A pattern may hold ``*`` (any layer), ``{4..8}`` (layers 4 to 8,
+both included) and ``{4,6}`` (layers 4 and 6).
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tl_steer.errors import HookNameError
+from tl_steer.lens.protocol import SteerableModel, is_bridge
+
+_Shape = tuple[int, ...]
+
+
+def _stream(cfg: Any) -> _Shape:
+    return (int(cfg.d_model),)
+
+
+def _heads(cfg: Any) -> _Shape:
+    return (int(cfg.n_heads), int(cfg.d_head))
+
+
+def _key_value_heads(cfg: Any) -> _Shape:
+    return (int(getattr(cfg, "n_key_value_heads", None) or cfg.n_heads), int(cfg.d_head))
+
+
+def _neurons(cfg: Any) -> _Shape:
+    return (int(cfg.d_mlp),)
+
+
+_SITES: dict[str, Callable[[Any], _Shape]] = {
+    "hook_resid_pre": _stream,
+    "hook_resid_mid": _stream,
+    "hook_resid_post": _stream,
+    "hook_attn_out": _stream,
+    "hook_mlp_out": _stream,
+    "attn.hook_z": _heads,
+    "attn.hook_q": _heads,
+    "attn.hook_k": _key_value_heads,
+    "attn.hook_v": _key_value_heads,
+    "mlp.hook_pre": _neurons,
+    "mlp.hook_post": _neurons,
+}
+_BLOCK = re.compile(r"blocks\.(?P<layer>[^.]+)\.(?P<site>.+)")
+
+
+def resolve(model: SteerableModel, at: str | Sequence[str]) -> tuple[str, ...]:
+    """Turn names and patterns into the model's hook names, in the order of its layers.
+
+    Args:
+        model: Whose hook points are meant.
+        at: One name or pattern, or several.
+
+    Returns:
+        Each name once; patterns are expanded from the first layer to the last.
+
+    Raises:
+        HookNameError: For a layer or a site that the model lacks.
+    """
+    patterns = (at,) if isinstance(at, str) else tuple(at)
+    if not patterns:
+        raise HookNameError('no hook name was given; for example "blocks.*.hook_resid_post".')
+    present = model.hook_dict
+    names = [name for pattern in patterns for name in _expand(model, pattern)]
+    for name in names:
+        if name not in present:
+            raise HookNameError(
+                f"{name!r}: this model has no such hook point. In block {layer_of(name)} it has "
+                f"{', '.join(_sites_of(model, layer_of(name)))}."
+            )
+    return tuple(dict.fromkeys(names))
+
+
+def layer_of(name: str) -> int:
+    """Return the block that a hook name belongs to."""
+    return int(_parts(name)[0])
+
+
+def site_of(name: str) -> str:
+    """Return what follows the block's number: ``hook_mlp_out``, ``attn.hook_z`` and so on."""
+    return _parts(name)[1]
+
+
+def site_shape(model: SteerableModel, name: str) -> tuple[int, ...]:
+    """Return the shape of one token's activation at a hook point, e.g. ``(d_model,)``."""
+    return _SITES[site_of(name)](model.cfg)
+
+
+def needs_writing_in_place(model: SteerableModel, name: str) -> bool:
+    """Tell whether an edit must go into the tensor itself instead of being returned.
+
+    On ``TransformerBridge``, ``hook_resid_mid`` is the input of the second layer norm: what a
+    hook returns there reaches the MLP but not the skip connection. The tensor is the one that
+    the skip connection adds later, so that writing into it reaches both.
+    """
+    return is_bridge(model) and site_of(name) == "hook_resid_mid"
+
+
+def _parts(name: str) -> tuple[str, str]:
+    match = _BLOCK.fullmatch(name)
+    if match is None or match["site"] not in _SITES:
+        raise HookNameError(
+            f"{name!r} is not a hook name that can be steered. Names look like "
+            f'"blocks.7.hook_resid_post"; after the block may stand {", ".join(_SITES)}.'
+        )
+    return match["layer"], match["site"]
+
+
+def _expand(model: SteerableModel, pattern: str) -> list[str]:
+    layer, site = _parts(pattern)
+    n_layers = int(model.cfg.n_layers)
+    try:
+        layers = _layers(layer, n_layers)
+    except ValueError as error:
+        raise HookNameError(
+            f"{pattern!r}: {layer!r} is not a layer. Use a number, *, {{4..8}} or {{4,6}}."
+        ) from error
+    if not layers or not all(0 <= number < n_layers for number in layers):
+        raise HookNameError(
+            f"{pattern!r}: this model has blocks 0 to {n_layers - 1}. "
+            f'Patterns such as "blocks.*.{site}" match all of them.'
+        )
+    return [f"blocks.{number}.{site}" for number in layers]
+
+
+def _layers(text: str, n_layers: int) -> list[int]:
+    if text == "*":
+        return list(range(n_layers))
+    if span := re.fullmatch(r"\{(\d+)\.\.(\d+)\}", text):
+        return list(range(int(span[1]), int(span[2]) + 1))
+    if re.fullmatch(r"\{\d+(,\s*\d+)*\}", text):
+        return [int(number) for number in text.strip("{}").split(",")]
+    return [int(text)]
+
+
+def _sites_of(model: SteerableModel, layer: int) -> list[str]:
+    return [site for site in _SITES if f"blocks.{layer}.{site}" in model.hook_dict]

@@ -1,0 +1,227 @@
+"""Which tokens a hook is looking at.
+
+A hook gets a tensor and a hook point. It is not told whether its one position is the third token
+of a prompt or the hundredth of a continuation, nor which rows are padded. The timeline reads that
+from the model's own call, before any hook point of the same pass fires:
+
+- on ``TransformerBridge``, from the call of the wrapped Hugging Face model (token ids, attention
+  mask, cache);
+- on ``HookedTransformer``, from the call of its first block (residual, attention mask, cache),
+  because its ``generate`` bypasses the call of the model itself.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+from weakref import WeakMethod, finalize
+
+import torch
+from torch import Tensor
+from torch.utils.hooks import RemovableHandle
+
+from tl_steer.errors import MismatchError, SteerError
+from tl_steer.lens.protocol import SteerableModel, is_bridge
+from tl_steer.shapes import Positions, TokenMask
+
+
+@dataclass(frozen=True, eq=False)
+class Context:
+    """The tokens of one forward pass, as a scope or an intervention sees them."""
+
+    positions: Positions
+    """Absolute position of every token, counted from the row's first real token; padding is -1."""
+
+    prompt_lengths: Tensor
+    """``Int[Tensor, "batch"]``: how many real tokens each row's prompt has."""
+
+    @cached_property
+    def real(self) -> TokenMask:
+        """True for all tokens but padding."""
+        return self.positions >= 0
+
+    @cached_property
+    def generated(self) -> TokenMask:
+        """True for tokens that the model wrote itself."""
+        return self.positions >= self.prompt_lengths[:, None]
+
+    @cached_property
+    def _masks(self) -> dict[Any, TokenMask]:
+        return {}
+
+    def mask(self, scope: Callable[["Context"], TokenMask]) -> TokenMask:
+        """Evaluate a scope once in a pass, however many hook points ask."""
+        if scope not in self._masks:
+            self._masks[scope] = scope(self)
+        return self._masks[scope]
+
+
+@dataclass(frozen=True, eq=False)
+class _Pass:
+    """What a call of the model tells about itself."""
+
+    content: Tensor
+    """Token ids, or the residual stream before block 0: equal where the tokens are equal."""
+
+    mask: Tensor | None
+    """``Int[Tensor, "batch past+pos"]`` over the cached and the new tokens, 1 where real."""
+
+    past: int
+    """How many tokens the cache holds."""
+
+    right_pad: int | None
+    """The padding token, where the tokenizer puts it at the end of rows."""
+
+
+@dataclass(eq=False)
+class Timeline:
+    """Follows a model from pass to pass.
+
+    A prompt is what the first pass of a sequence holds. What follows with a cache is generated.
+    Without a cache, a pass that repeats the last one and adds one token to every row continues it,
+    which is how generation without a cache looks; anything else starts anew.
+
+    A timeline that nobody refers to any more takes its listener off the model by itself.
+    """
+
+    prompt_lengths: Tensor | None = None
+    """Given where they are known, e.g. to score a continuation in one pass."""
+
+    needs_prompt_end: bool = False
+    """Whether somebody will ask where prompts end, so that padding must be known."""
+
+    n_rows: int | None = None
+    """The only batch size that fits, where settings are per row."""
+
+    _context: Context | None = None
+    _last: _Pass | None = None
+    _prompt: Tensor | None = None
+    _finalizers: list[Callable[[], Any]] = field(default_factory=list)
+
+    def attach(self, model: SteerableModel) -> None:
+        """Begin to follow the model."""
+        listen = _listen_to_bridge if is_bridge(model) else _listen_to_hooked
+        advance = WeakMethod(self._advance)
+
+        def heard(now: _Pass) -> None:
+            alive = advance()
+            if alive is not None:
+                alive(now)
+
+        handle = listen(model, heard)
+        self._finalizers.append(finalize(self, handle.remove))
+
+    def detach(self) -> None:
+        """Stop following; the model has no listener of this timeline any more."""
+        while self._finalizers:
+            self._finalizers.pop()()
+        self._last = self._prompt = self._context = None
+
+    def now(self, hook_name: str, acts: Tensor) -> Context:
+        """Return the pass that runs, for a hook that sees ``acts``.
+
+        Raises:
+            SteerError: When the pass began beyond the first block, so that nothing was heard.
+        """
+        context = self._context
+        if context is None or context.positions.shape != acts.shape[:2]:
+            raise SteerError(
+                f"{hook_name}: cannot tell which tokens these are, because the pass did not begin "
+                "at the first block (start_at_layer?), or ran without its batch axis. Use the "
+                "scope everywhere, and one strength for all rows."
+            )
+        return context
+
+    def _advance(self, now: _Pass) -> None:
+        batch, width = now.content.shape[:2]
+        if self.n_rows not in (None, batch):
+            raise MismatchError(
+                f"settings for {self.n_rows} rows came with a batch of {batch}; give one for each "
+                "row, or one for all."
+            )
+        if self.needs_prompt_end and self.prompt_lengths is None:
+            _require_known_padding(now)
+        mask = now.mask
+        if mask is None:
+            ones = (batch, now.past + width)
+            mask = torch.ones(ones, dtype=torch.long, device=now.content.device)
+        mask = mask.long()
+        self._prompt = self._prompt_lengths_of(now, mask)
+        positions = (mask.cumsum(-1) - 1).masked_fill(mask == 0, -1)
+        self._context = Context(positions[:, now.past :], self._prompt)
+        # A cached step is told apart by its cache; only whole sequences need remembering.
+        self._last = now if now.past == 0 else None
+
+    def _prompt_lengths_of(self, now: _Pass, mask: Tensor) -> Tensor:
+        batch, width = now.content.shape[:2]
+        if self.prompt_lengths is not None:
+            if self.prompt_lengths.shape != (batch,):
+                raise MismatchError(
+                    f"{self.prompt_lengths.numel()} prompt lengths came with a batch of {batch} "
+                    "rows; give one for each row."
+                )
+            return self.prompt_lengths.to(mask.device)
+        before = self._prompt
+        if now.past:
+            known = before is not None and len(before) == batch
+            return before if known and before is not None else mask[:, : now.past].sum(-1)
+        whole = mask.sum(-1)
+        last = self._last
+        if last is None or before is None or last.content.shape[:2] != (batch, width - 1):
+            return whole
+        # Compared on the device: a hook must not wait for the GPU.
+        same = (now.content[:, :-1] == last.content).flatten(1).all(-1)
+        return torch.where(same, before, whole)
+
+
+def _require_known_padding(now: _Pass) -> None:
+    if now.mask is not None or len(now.content) == 1 or now.right_pad is None:
+        return
+    are_tokens = not now.content.is_floating_point()
+    if are_tokens and not bool((now.content[:, -1] == now.right_pad).any()):
+        return
+    raise MismatchError(
+        f"a batch of {len(now.content)} rows came without an attention mask, and this model's "
+        "tokenizer pads on the right, so the end of each prompt is not known. Pass "
+        "attention_mask=, give prompt_lengths=, or pad on the left."
+    )
+
+
+def _listen_to_bridge(model: Any, heard: Callable[[_Pass], None]) -> RemovableHandle:
+    def before(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        content = args[0] if args else kwargs.get("input_ids")
+        if content is None:
+            content = kwargs["inputs_embeds"]
+        cache = kwargs.get("past_key_values")
+        past = 0 if cache is None else int(cache.get_seq_length())
+        mask = _two_dimensional(kwargs.get("attention_mask"))
+        heard(_Pass(content, mask, past, _right_pad(model)))
+
+    handle: RemovableHandle = model.original_model.register_forward_pre_hook(
+        before, with_kwargs=True
+    )
+    return handle
+
+
+def _listen_to_hooked(model: Any, heard: Callable[[_Pass], None]) -> RemovableHandle:
+    def before(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        cache = kwargs.get("past_kv_cache_entry")
+        past = 0 if cache is None else int(cache.past_keys.shape[1])
+        # Cloned, because a hook may write into the residual stream in place.
+        content = args[0].clone() if past == 0 else args[0]
+        mask = _two_dimensional(kwargs.get("attention_mask"))
+        heard(_Pass(content, mask, past, _right_pad(model)))
+
+    handle: RemovableHandle = model.blocks[0].register_forward_pre_hook(before, with_kwargs=True)
+    return handle
+
+
+def _two_dimensional(mask: Any) -> Tensor | None:
+    return mask if isinstance(mask, Tensor) and mask.ndim == 2 else None
+
+
+def _right_pad(model: Any) -> int | None:
+    tokenizer = model.tokenizer
+    if tokenizer is None or tokenizer.padding_side != "right":
+        return None
+    return int(tokenizer.pad_token_id or 0)

@@ -1,0 +1,1 @@
+"""Which tokens an intervention touches."""

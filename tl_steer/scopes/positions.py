@@ -1,0 +1,80 @@
+"""Scopes that only need to know where a token stands.
+
+A scope is a function from :class:`~tl_steer.lens.timeline.Context` to a mask over tokens; a user's
+own function is as good as these. Padding is never touched.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tl_steer.errors import SteerError
+from tl_steer.lens.timeline import Context
+from tl_steer.shapes import TokenMask
+
+Scope = Callable[[Context], TokenMask]
+
+
+def everywhere(context: Context) -> TokenMask:
+    """All tokens."""
+    return context.real
+
+
+def prompt(context: Context) -> TokenMask:
+    """The tokens of the prompt."""
+    return context.real & ~context.generated
+
+
+def generated(context: Context) -> TokenMask:
+    """The tokens that the model wrote itself."""
+    return context.generated
+
+
+def last_prompt_token(context: Context) -> TokenMask:
+    """The last token of the prompt, from which the first generated one is drawn."""
+    return context.positions == context.prompt_lengths[:, None] - 1
+
+
+@dataclass(frozen=True)
+class Positions:
+    """Tokens from ``start`` to before ``stop``, as a slice of each row's real tokens.
+
+    Positions count from the row's first real token, however it is padded. A negative bound
+    counts from the end of the prompt, so that ``Positions(-3)`` begins at its third last token.
+    """
+
+    start: int = 0
+    stop: int | None = None
+
+    def __call__(self, context: Context) -> TokenMask:
+        """Mark the tokens between the bounds."""
+        ends = context.prompt_lengths[:, None]
+        start = self.start if self.start >= 0 else (ends + self.start).clamp(min=0)
+        mask = context.real & (context.positions >= start)
+        if self.stop is None:
+            return mask
+        return mask & (context.positions < (self.stop if self.stop >= 0 else ends + self.stop))
+
+
+def as_scope(scope: Scope | slice) -> Scope:
+    """Accept a plain slice of absolute positions where a scope is wanted.
+
+    Raises:
+        SteerError: For a slice with a step, and for what cannot be called.
+    """
+    if isinstance(scope, slice):
+        if scope.step not in (None, 1):
+            raise SteerError(f"{scope}: a scope takes every token between its bounds, so no step.")
+        return Positions(scope.start or 0, scope.stop)
+    if not callable(scope):
+        raise SteerError(
+            f"{scope!r} is not a scope. Use everywhere, prompt, generated, last_prompt_token, "
+            "a slice of positions such as slice(2, 5), or a function of the context."
+        )
+    return scope
+
+
+def needs_prompt_end(scope: Scope) -> bool:
+    """Tell whether a scope asks where the prompt ends; of a user's own it is assumed."""
+    if isinstance(scope, Positions):
+        return scope.start < 0 or (scope.stop or 0) < 0
+    return scope is not everywhere
