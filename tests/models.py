@@ -107,14 +107,14 @@ KINDS = ("bridge", "compatible", *(("hooked",) if has_hooked() else ()))
 ARCHITECTURES = {"llama": hf_llama, "gpt2": hf_gpt2}
 
 
-def small_model(kind: str, architecture: str = "llama", seed: int = 0) -> Any:
+def small_model(kind: str, architecture: str = "llama", seed: int = 0, device: str = "cpu") -> Any:
     made = ARCHITECTURES[architecture](seed)
     model: Any = wrap(
         made,
         tokenizer(),
         name=f"small-{architecture}",
         kind="hooked" if kind == "hooked" else "bridge",
-        device="cpu",
+        device=device,
     )
     if kind == "compatible":
         model.enable_compatibility_mode(no_processing=True)

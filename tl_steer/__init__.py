@@ -12,6 +12,7 @@ from tl_steer.directions.direction import Direction, Directions
 from tl_steer.directions.mean_difference import mean_difference
 from tl_steer.errors import SteerError
 from tl_steer.evaluation.diversity import distinct_n, repetition
+from tl_steer.evaluation.measure import measure
 from tl_steer.evaluation.perplexity import perplexity
 from tl_steer.evaluation.sentiment_judge import sentiment_judge
 from tl_steer.evaluation.vader import vader_judge
@@ -59,6 +60,7 @@ __all__ = [
     "last_prompt_token",
     "load_local",
     "mean_difference",
+    "measure",
     "packaged_model",
     "perplexity",
     "prompt",

@@ -23,7 +23,7 @@ from tl_steer.lens.protocol import (
     model_info,
     require_steerable,
 )
-from tl_steer.lens.tokens import tokenize
+from tl_steer.lens.tokens import TokenIds, tokenize
 
 _CALIBRATION_TEXTS = 16
 
@@ -78,9 +78,8 @@ def capture(
         raise DataError("moments_only keeps the moments of two classes; give a ContrastSet.")
     rows = tokenize(model, plain, prepend_bos=prepend_bos)
     reader = Reader(model, names, plain, rows, read, leave_out)
-    batches = length_sorted(
-        [len(row) for row in rows], max_tokens=max_tokens or _max_tokens(model, names)
-    )
+    limit = max_tokens or _max_tokens(model, names)
+    batches = _batches(rows, range(len(rows)), limit)
     for batch in batches:
         reader.check(batch)
     is_positive = None if contrast is None else torch.tensor(contrast.labels)
@@ -89,7 +88,7 @@ def capture(
         torch.inference_mode(),
         tqdm(total=len(plain), desc="capture", unit="text", disable=not progress) as bar,
     ):
-        reader.calibrate(_by_content(plain, _CALIBRATION_TEXTS))
+        reader.calibrate(_batches(rows, _by_content(plain, _CALIBRATION_TEXTS), limit))
         for batch in batches:
             for part, result in halving(reader.run, batch):
                 collector.add(result)
@@ -103,11 +102,17 @@ def capture(
 
 
 def _plain(texts: Sequence[str]) -> tuple[str, ...]:
-    if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
+    plain = tuple(texts)
+    if isinstance(texts, str) or not all(isinstance(text, str) for text in plain):
         raise DataError("a ContrastSet or a list of texts is wanted; for one text, [text].")
-    if not texts:
+    if not plain:
         raise DataError("there is no text to read.")
-    return tuple(texts)
+    return plain
+
+
+def _batches(rows: Sequence[TokenIds], index: Sequence[int], limit: int) -> list[list[int]]:
+    batches = length_sorted([len(rows[i]) for i in index], max_tokens=limit)
+    return [[index[i] for i in batch] for batch in batches]
 
 
 def _by_content(texts: Sequence[str], count: int) -> list[int]:

@@ -3,18 +3,18 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType, TracebackType
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from tl_steer.errors import MismatchError, SteerError
 from tl_steer.interventions.protocol import Edit, Intervention
-from tl_steer.lens.hook_names import needs_writing_in_place, resolve
+from tl_steer.lens.hook_names import layer_of, needs_writing_in_place, resolve
 from tl_steer.lens.hook_points import Attached, HookFunction, attach, points
 from tl_steer.lens.protocol import SteerableModel, require_steerable
 from tl_steer.lens.timeline import Context, Timeline
-from tl_steer.scopes.positions import Scope, everywhere, needs_prompt_end
+from tl_steer.scopes.positions import Scope, as_scope, everywhere, needs_prompt_end
 
 PromptLengths = Sequence[int] | Tensor | None
 
@@ -93,8 +93,12 @@ class Steering:
             SteerError: A hook name that the model lacks, a direction of another model or width.
         """
         require_steerable(model)
+        names = [each.hook_name for each in self.active]
+        for name in names:
+            layer_of(name)
+        if names:
+            resolve(model, names)
         for each in self.active:
-            resolve(model, each.hook_name)
             each.check_fits(model)
 
     def fwd_hooks(
@@ -121,7 +125,7 @@ class Steering:
         return self._hooks(model, timeline)
 
     def _timeline(self, prompt_lengths: PromptLengths) -> Timeline | None:
-        scopes = [each.scope for each in self.active]
+        scopes = [as_scope(each.scope) for each in self.active]
         if self.n_rows is None and all(scope is everywhere for scope in scopes):
             return None
         return Timeline(
@@ -140,7 +144,8 @@ class Steering:
             edit = each.edit()
             if edit is not None:
                 key = id(found[each.hook_name])
-                grouped.setdefault(key, (each.hook_name, []))[1].append((edit, each.scope))
+                step = (edit, as_scope(each.scope))
+                grouped.setdefault(key, (each.hook_name, []))[1].append(step)
         return [
             (name, _hook(name, steps, timeline, in_place=needs_writing_in_place(model, name)))
             for name, steps in grouped.values()
@@ -183,7 +188,7 @@ class Steered:
         self._attached: list[Attached] = []
         self._timeline: Timeline | None = None
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Steered":
         """Attach the hooks."""
         if self._attached or self._timeline is not None:
             raise SteerError("this block is already entered; make another with steer(...).")

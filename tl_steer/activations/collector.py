@@ -77,10 +77,12 @@ class Collector:
         pieces = self._pieces.pop(name, [])
         if not pieces or self.is_positive is None:
             return
-        vectors, texts = _ordered(pieces)
-        positive = self.is_positive[texts]
-        for side, chosen in ((True, positive), (False, ~positive)):
-            self._moments[name, side] = merged(self._moments.get((name, side)), vectors[chosen])
+        # Tensors made in inference mode could not be used where gradients are taken later.
+        with torch.inference_mode(False):
+            vectors, texts = _ordered(pieces)
+            positive = self.is_positive[texts]
+            for side, chosen in ((True, positive), (False, ~positive)):
+                self._moments[name, side] = merged(self._moments.get((name, side)), vectors[chosen])
 
     def _both(self, name: str) -> ClassMoments:
         positive, negative = (self._moments.get((name, side)) for side in (True, False))

@@ -50,7 +50,7 @@ class LeaveOut:
         }
 
     def by_norm(self, norms: Tensor, median: float) -> TokenMask:
-        """Mark massive activations.
+        """Mark massive activations. Infinite ones are no sinks but overflows, and are not marked.
 
         Args:
             norms: ``Float[Tensor, "batch pos"]``, norm of each token's activation.
@@ -58,7 +58,7 @@ class LeaveOut:
         """
         if self.massive is None:
             return torch.zeros_like(norms, dtype=torch.bool)
-        return norms > self.massive * median
+        return (norms > self.massive * median) & norms.isfinite()
 
 
 def norms_of(acts: Acts) -> Tensor:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -10,7 +11,8 @@ from torch import Tensor
 
 from tl_steer.activations.leave_out import LeaveOut, norms_of
 from tl_steer.activations.reads import EveryToken, Read, TextTokens
-from tl_steer.errors import DataError, NonFiniteError
+from tl_steer.batching import halving
+from tl_steer.errors import DataError, NonFiniteError, SteerError
 from tl_steer.lens.forward import run_to_layer
 from tl_steer.lens.hook_names import layer_of
 from tl_steer.lens.hook_points import attach, points
@@ -64,6 +66,10 @@ class Reader:
     medians: dict[str, float] = field(default_factory=dict)
     """Median norm of ordinary tokens, by hook name; see :meth:`calibrate`."""
 
+    @cached_property
+    def _points(self) -> dict[str, Any]:
+        return points(self.model, self.names)
+
     def check(self, index: Sequence[int]) -> None:
         """Refuse texts that the read cannot serve, without running the model.
 
@@ -72,21 +78,17 @@ class Reader:
         """
         batch = self._batch(index)
         tokens = self._tokens(index, batch, self._by_position(batch))
-        self._require_some(self.read(tokens).sum(-1), index, "any hook point")
+        self._require_some(self._mask(tokens).sum(-1), index, "any hook point")
 
-    def calibrate(self, index: Sequence[int]) -> None:
+    def calibrate(self, batches: Sequence[list[int]]) -> None:
         """Measure the median norms that massive activations are told by."""
         if self.leave_out.massive is None:
             return
-        batch = self._batch(index).to(device_of(self.model))
-        usual = batch.real & ~self._by_position(batch)
-        found: dict[str, Tensor] = {}
-
-        def keep(name: str, acts: Acts) -> None:
-            found[name] = norms_of(acts)[usual].median()
-
-        self._run(batch, keep)
-        self.medians = {name: float(median) for name, median in found.items()}
+        pieces = [found for batch in batches for _, found in halving(self._usual_norms, batch)]
+        self.medians = {
+            name: float(torch.cat([found[name] for found in pieces]).median())
+            for name in self.names
+        }
 
     def run(self, index: list[int]) -> dict[str, AtHookPoint]:
         """Run some texts through the model.
@@ -105,7 +107,7 @@ class Reader:
             massive = self.leave_out.by_norm(norms, self.medians.get(name, float("inf")))
             massive &= batch.real & ~by_position
             tokens = self._tokens(index, batch, by_position | massive)
-            mask = self.read(tokens)
+            mask = self._mask(tokens)
             chosen = self._vectors(acts, mask)
             found[name] = _OnDevice(
                 vectors=chosen,
@@ -119,6 +121,17 @@ class Reader:
         self._run(batch, keep)
         by_reason = {reason: int(mask.sum()) for reason, mask in reasons.items()}
         return {name: self._finish(name, index, found[name], by_reason) for name in self.names}
+
+    def _usual_norms(self, index: Sequence[int]) -> dict[str, Tensor]:
+        batch = self._batch(index).to(device_of(self.model))
+        usual = batch.real & ~self._by_position(batch)
+        found: dict[str, Tensor] = {}
+
+        def keep(name: str, acts: Acts) -> None:
+            found[name] = norms_of(acts)[usual]
+
+        self._run(batch, keep)
+        return found
 
     def _finish(
         self, name: str, index: Sequence[int], found: _OnDevice, by_reason: Mapping[str, int]
@@ -167,6 +180,15 @@ class Reader:
             spans=lambda: spans(self.model, texts, rows),
         )
 
+    def _mask(self, tokens: TextTokens) -> TokenMask:
+        mask = self.read(tokens)
+        if mask.shape != tokens.real.shape or mask.dtype != torch.bool:
+            raise SteerError(
+                f"the read {self.read!r} returned {mask.dtype} of shape {tuple(mask.shape)}; a "
+                f"bool mask of shape {tuple(tokens.real.shape)} (text, token) is wanted."
+            )
+        return mask & tokens.real
+
     def _require_some(self, counts: Tensor, index: Sequence[int], where: str) -> None:
         empty = (counts == 0).nonzero().flatten().tolist()
         if empty:
@@ -177,25 +199,22 @@ class Reader:
             )
 
     def _run(self, batch: Batch, keep: Callable[[str, Acts], None]) -> None:
-        with _listening(self.model, self.names, keep):
+        with _listening(self._points, keep):
             run_to_layer(self.model, batch, max(layer_of(name) for name in self.names))
 
 
 @contextmanager
-def _listening(
-    model: SteerableModel, names: Sequence[str], keep: Callable[[str, Acts], None]
-) -> Iterator[None]:
+def _listening(found: Mapping[str, Any], keep: Callable[[str, Acts], None]) -> Iterator[None]:
     def listener(name: str) -> Callable[..., None]:
         def function(acts: Tensor, hook: Any) -> None:
             keep(name, acts)
 
         return function
 
-    found = points(model, names)
     attached = []
     try:
-        for name in names:
-            attached.append(attach(found[name], listener(name)))
+        for name, point in found.items():
+            attached.append(attach(point, listener(name)))
         yield
     finally:
         for each in attached:

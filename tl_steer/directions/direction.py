@@ -111,22 +111,31 @@ class Direction:
     def orthogonal_to(self, *others: "Direction") -> "Direction":
         """Remove what lies in the span of other directions: ``v - Q Qᵀ v``.
 
-        ``Q`` is an orthonormal basis of the others, from a QR decomposition in float64.
+        ``Q`` is an orthonormal basis of that span, from a singular value decomposition in float64;
+        others that are parallel to within float32's rounding count once.
         """
         for other in others:
             self._require_same_width(other)
-        basis = torch.stack([other.unit.vector.flatten() for other in others], dim=1).double()
-        q = torch.linalg.qr(basis).Q
+        if not others:
+            return self
+        units = torch.stack([other.unit.vector.flatten() for other in others], dim=1).double()
+        # A QR decomposition would make up a dimension for every parallel pair.
+        left, sizes, _ = torch.linalg.svd(units, full_matrices=False)
+        q = left[:, sizes > 1e-6 * sizes.max()]
         flat = self.vector.flatten().double()
         rest = (flat - q @ (q.T @ flat)).float().view_as(self.vector)
         return self._made(rest, f"({self.provenance.method}) orthogonal to {len(others)} others")
 
     def dose(self, strength: float = 1.0) -> float:
         """Relative dose of an addition, ``‖αv‖ / ‖h‖``, with the mean norm at the hook point."""
+        if self.scale == 0:
+            raise NonFiniteError(f"{self.hook_name}: the mean norm of activations there is zero.")
         return abs(strength) * self.norm / self.scale
 
     def strength_for(self, *, dose: float) -> float:
         """Strength α at which an addition has a relative dose, e.g. 0.1 of the mean norm."""
+        if self.norm == 0:
+            raise NonFiniteError(f"{self.hook_name}: the zero vector reaches no dose.")
         return dose * self.scale / self.norm
 
     def random_like(self, seed: int) -> "Direction":

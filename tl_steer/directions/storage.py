@@ -2,9 +2,10 @@
 
 import json
 import os
-import tempfile
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
@@ -41,14 +42,18 @@ def save(directions: Directions, path: str | Path) -> Path:
     header = {_KEY: json.dumps({"format": _FORMAT, "directions": about})}
     tensors = {name: each.vector.contiguous() for name, each in directions.items()}
     data = to_bytes(tensors, metadata=header)
+    # Not of `tempfile`: that would give a file which nobody but its owner may read.
+    temporary = target.with_name(f"{target.name}.{token_hex(8)}.part")
     try:
-        handle, temporary = tempfile.mkstemp(dir=target.parent, suffix=".part")
         try:
-            with os.fdopen(handle, "wb") as file:
+            with temporary.open("xb") as file:
                 file.write(data)
-            Path(temporary).replace(target)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(target)
         except BaseException:
-            Path(temporary).unlink(missing_ok=True)
+            with suppress(OSError):
+                temporary.unlink()
             raise
     except OSError as error:
         raise StorageError(f"{target}: cannot be written: {error.strerror}.") from error
@@ -78,8 +83,10 @@ def load(path: str | Path) -> Directions:
         raise StorageError(f"{source}: a safetensors file, but not one that tl_steer saved.")
     try:
         header = json.loads(metadata[_KEY])
-        version = int(header["format"])
-    except (ValueError, KeyError, TypeError) as error:
+        version = header["format"]
+        if not isinstance(version, int) or version < 1:
+            raise ValueError(f"format {version!r}")
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise StorageError(f"{source}: its description cannot be read ({error}).") from error
     if version > _FORMAT:
         raise StorageError(
@@ -87,11 +94,14 @@ def load(path: str | Path) -> Directions:
             "Install a newer tl_steer."
         )
     try:
-        return Directions(
-            {name: _direction(about, tensors[name]) for name, about in header["directions"].items()}
-        )
+        found = {
+            name: _direction(about, tensors[name]) for name, about in header["directions"].items()
+        }
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise StorageError(f"{source}: its description is not complete ({error!r}).") from error
+    if not found:
+        raise StorageError(f"{source}: there is no direction in it.")
+    return Directions(found)
 
 
 def _direction(about: dict[str, Any], vector: Any) -> Direction:

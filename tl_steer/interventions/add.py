@@ -35,7 +35,7 @@ class Add:
     the average of one class to that of the other. One number, or one for each row.
     ``direction.strength_for(dose=0.1)`` gives a strength by relative dose."""
 
-    scope: Scope = field(default=everywhere, kw_only=True)
+    scope: Scope | slice = field(default=everywhere, kw_only=True)
     """Which tokens; a plain slice means absolute positions."""
 
     at: str | None = field(default=None, kw_only=True)
@@ -99,12 +99,13 @@ class Add:
 
     def rows(self, index: Sequence[int]) -> "Add":
         """Keep the directions and strengths of some rows, in the order asked for."""
-        chosen = self
-        if self.strengths.ndim:
-            chosen = replace(chosen, strength=self.strengths[list(index)])
-        if len(self.directions) > 1:
-            chosen = replace(chosen, direction=[self.directions[row] for row in index])
-        return chosen
+        several = len(self.directions) > 1
+        # Both at once: a strength for each row fits only as many directions.
+        return replace(
+            self,
+            direction=[self.directions[row] for row in index] if several else self.direction,
+            strength=self.strengths[list(index)] if self.strengths.ndim else self.strength,
+        )
 
     def check_fits(self, model: SteerableModel) -> None:
         """Refuse a model that the directions were not read from.

@@ -1,7 +1,7 @@
 """What an intervention is."""
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, Self, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -22,8 +22,8 @@ class Intervention(Protocol):
         ...
 
     @property
-    def scope(self) -> Scope:
-        """Which tokens it touches."""
+    def scope(self) -> Scope | slice:
+        """Which tokens it touches; a plain slice means absolute positions."""
         ...
 
     @property
@@ -31,7 +31,7 @@ class Intervention(Protocol):
         """How many rows it is made for; ``None`` when one setting serves all rows."""
         ...
 
-    def rows(self, index: Sequence[int]) -> Self:
+    def rows(self, index: Sequence[int]) -> "Intervention":
         """Keep the settings of some rows, in the order asked for."""
         ...
 

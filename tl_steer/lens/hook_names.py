@@ -43,7 +43,8 @@ _SITES: dict[str, Callable[[Any], _Shape]] = {
     "mlp.hook_pre": _neurons,
     "mlp.hook_post": _neurons,
 }
-_BLOCK = re.compile(r"blocks\.(?P<layer>[^.]+)\.(?P<site>.+)")
+_NUMBER = re.compile("0|[1-9][0-9]*")
+_BLOCK = re.compile(r"blocks\.(?P<layer>\{[^}]*\}|[^.]+)\.(?P<site>.+)")
 
 
 def resolve(model: SteerableModel, at: str | Sequence[str]) -> tuple[str, ...]:
@@ -74,8 +75,17 @@ def resolve(model: SteerableModel, at: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def layer_of(name: str) -> int:
-    """Return the block that a hook name belongs to."""
-    return int(_parts(name)[0])
+    """Return the block that a hook name belongs to.
+
+    Raises:
+        HookNameError: For what is no hook name, a pattern for several of them included.
+    """
+    layer, site = _parts(name)
+    if not _NUMBER.fullmatch(layer):
+        raise HookNameError(
+            f'{name!r}: one hook point is wanted, with a number for its layer: "blocks.7.{site}".'
+        )
+    return int(layer)
 
 
 def site_of(name: str) -> str:
@@ -128,10 +138,12 @@ def _expand(model: SteerableModel, pattern: str) -> list[str]:
 def _layers(text: str, n_layers: int) -> list[int]:
     if text == "*":
         return list(range(n_layers))
-    if span := re.fullmatch(r"\{(\d+)\.\.(\d+)\}", text):
+    if span := re.fullmatch(r"\{([0-9]+)\.\.([0-9]+)\}", text):
         return list(range(int(span[1]), int(span[2]) + 1))
-    if re.fullmatch(r"\{\d+(,\s*\d+)*\}", text):
+    if re.fullmatch(r"\{[0-9]+(,\s*[0-9]+)*\}", text):
         return [int(number) for number in text.strip("{}").split(",")]
+    if not _NUMBER.fullmatch(text):
+        raise ValueError(text)
     return [int(text)]
 
 

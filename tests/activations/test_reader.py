@@ -1,0 +1,51 @@
+from typing import Any
+
+import pytest
+import torch
+from models import WORDS, hf_gpt2, hf_llama, tokenizer
+
+import tl_steer as ts
+from tl_steer.errors import NonFiniteError
+from tl_steer.lens.loading import wrap
+
+AT = "blocks.1.hook_resid_post"
+TEXTS = ["the film was great", "a dull movie", "i saw it and you hated this long story so much"]
+SET = ts.ContrastSet(TEXTS, ["the film was awful", "bad acting it was"])
+
+
+def acts_alone(model: Any, text: str) -> torch.Tensor:
+    ids = model.tokenizer(text, add_special_tokens=False)["input_ids"]
+    _, found = model.run_with_cache(torch.tensor([ids]), names_filter=AT)
+    return found[AT][0].detach()
+
+
+def test_half_precision_is_averaged_in_float32() -> None:
+    model: Any = wrap(hf_llama().to(torch.bfloat16), tokenizer(), name="half", device="cpu")
+    text = " ".join(WORDS[i] for i in torch.randint(3, 37, (60,)).tolist())
+    found = ts.capture(model, [text], at=AT, progress=False)
+    acts = acts_alone(model, text)[1:]
+    assert acts.dtype == torch.bfloat16
+    assert found[AT].dtype == torch.float32
+    torch.testing.assert_close(found[AT][0], acts.double().mean(0).float(), rtol=1e-5, atol=1e-5)
+    assert not torch.equal(found[AT], found[AT].bfloat16().float())
+    every = ts.capture(model, [text], at=AT, progress=False, read=ts.EveryToken())
+    assert torch.equal(every[AT], acts.float())
+
+
+@pytest.mark.parametrize("architecture", ["llama", "gpt2"])
+@pytest.mark.parametrize("moments_only", [False, True])
+def test_nan_is_told_with_its_hook_point(architecture: str, moments_only: bool) -> None:
+    made: Any = {"llama": hf_llama, "gpt2": hf_gpt2}[architecture]()
+    block = (made.model.layers if architecture == "llama" else made.transformer.h)[2]
+    with torch.no_grad():
+        (block.mlp.down_proj if architecture == "llama" else block.mlp.c_proj).weight[3, 4] = float(
+            "nan"
+        )
+    model = wrap(made, tokenizer(), name="broken", device="cpu")
+    with pytest.raises(NonFiniteError, match=r"^blocks\.2\.hook_mlp_out: .*NaN or infinity"):
+        ts.capture(model, SET, at="blocks.*.hook_mlp_out", moments_only=moments_only,
+                   progress=False)  # fmt: skip
+    assert not any(point.fwd_hooks for point in model.hook_dict.values())
+    # Before the broken block, nothing is wrong.
+    found = ts.capture(model, SET, at="blocks.{0,1}.hook_resid_post", progress=False)
+    assert bool(found[AT].isfinite().all())

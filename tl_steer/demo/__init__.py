@@ -1,0 +1,1 @@
+"""The film-review case study: from reviews to a report."""

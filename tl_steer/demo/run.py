@@ -1,0 +1,225 @@
+"""The case study, from the assets to the report."""
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from time import monotonic
+
+import pandas as pd
+import torch
+
+from tl_steer.capture import capture
+from tl_steer.data.packaged_model import packaged_model
+from tl_steer.data.reviews import rotten_tomatoes
+from tl_steer.demo.candidate import Candidate, random_directions
+from tl_steer.demo.report import page
+from tl_steer.demo.results import Results, SiteResult
+from tl_steer.demo.search import JUDGE, Choice, search
+from tl_steer.demo.separation import separation
+from tl_steer.demo.settings import Settings
+from tl_steer.directions.direction import Directions
+from tl_steer.directions.mean_difference import mean_difference
+from tl_steer.errors import SteerError
+from tl_steer.evaluation.judges import Judge
+from tl_steer.evaluation.measure import measure
+from tl_steer.evaluation.sentiment_judge import sentiment_judge
+from tl_steer.evaluation.vader import vader_judge
+from tl_steer.generation.generate import compare
+from tl_steer.generation.generations import Generations
+from tl_steer.lens.protocol import SteerableModel, device_of
+from tl_steer.steering import Steering
+
+_log = logging.getLogger(__name__)
+
+
+def run(settings: Settings) -> Results:
+    """Run the case study and write its files.
+
+    Writes ``report.html``, ``results.json`` and ``direction.safetensors`` into
+    ``settings.output``, once everything has been measured.
+
+    Raises:
+        SteerError: When the folder cannot be written (before anything is fetched), or the assets
+            cannot be had.
+    """
+    began = monotonic()
+    _require_writable(settings.output)
+    _require_device(settings.device)
+    _log.info("1/5  model, reviews and judge (fetched and prepared on first use)")
+    study = _Study.begin(settings)
+    _log.info("2/5  activations of %d reviews, at %d hook points", *study.size)
+    directions, table = study.directions()
+    _log.info("3/5  where and how strongly, on %d validation prompts", len(settings.validation))
+    measured = study.on_validation(directions)
+    unsteered = measured({"unsteered": None})
+    choices = {
+        site: search(measured, unsteered, places, margin=settings.margin)
+        for site, places in settings.places.items()
+    }
+    _log.info("4/5  what it does, on %d test prompts", len(settings.test))
+    sites = study.on_test(directions, choices)
+    results = Results(
+        directions=directions,
+        separation=table,
+        sites=sites,
+        best=max(choices, key=lambda site: _reach(choices[site])),
+        facts=study.facts(),
+    )
+    _log.info("5/5  report")
+    results.facts["time"] = f"{(monotonic() - began) / 60:.1f} minutes"
+    _write(settings.output, results)
+    _say(settings.output, results)
+    return results
+
+
+@dataclass(frozen=True, eq=False)
+class _Study:
+    settings: Settings
+    model: SteerableModel
+    judges: Sequence[Judge]
+
+    @classmethod
+    def begin(cls, settings: Settings) -> "_Study":
+        model = packaged_model(device=settings.device)
+        return cls(settings, model, (sentiment_judge(), vader_judge()))
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return 2 * self.settings.reviews, len(self.settings.places) * int(self.model.cfg.n_layers)
+
+    def directions(self) -> tuple[Directions, pd.DataFrame]:
+        """Directions from some reviews, and how well they separate others."""
+        halves = rotten_tomatoes().split({"train": 0.5, "held-out": 0.5}, seed=self.settings.seed)
+        at = [f"blocks.*.{site}" for site in self.settings.places]
+        train, held_out = (
+            capture(self.model, half.sample(count, seed=self.settings.seed), at=at)
+            for half, count in (
+                (halves["train"], self.settings.reviews),
+                (halves["held-out"], self.settings.reviews // 2),
+            )
+        )
+        directions = mean_difference(train)
+        return directions, separation(directions, held_out)
+
+    def on_validation(self, directions: Directions) -> "_Measured":
+        return _Measured(self, directions)
+
+    def on_test(
+        self, directions: Directions, choices: Mapping[str, Choice]
+    ) -> dict[str, SiteResult]:
+        """Measure the choices, beside no steering and random directions of the same norm."""
+        control = random_directions(directions, seed=self.settings.seed + 1)
+        conditions: dict[str, Steering | None] = {"unsteered": None}
+        for site, choice in choices.items():
+            conditions |= {
+                f"{site} positive": choice.positive.steering(directions),
+                f"{site} negative": choice.negative.steering(directions),
+                f"{site} random": choice.positive.steering(control),
+            }
+        sampling = self.settings.sampling(samples=4, seed=self.settings.seed + 1)
+        written = compare(self.model, self.settings.test, conditions, sampling)
+        table = measure(self.model, written, self.judges)
+        return {site: _of_site(site, choice, table, written) for site, choice in choices.items()}
+
+    def facts(self) -> dict[str, str]:
+        """What a reader needs to repeat the run."""
+        s, sampling = self.settings, self.settings.sampling(samples=4, seed=self.settings.seed + 1)
+        judge = self.judges[0]
+        return {
+            "model": f"SmolLM2-135M-Instruct on {device_of(self.model)}",
+            "directions": f"mean difference of {s.reviews} + {s.reviews} Rotten Tomatoes reviews, "
+            "mean of tokens, at every layer of both sites",
+            "prompts": f"{len(s.validation)} for choosing, {len(s.test)} others for the report",
+            "sampling": repr(sampling),
+            "judge": f"{judge!r}",
+            "versions": ", ".join(
+                f"{name} {version(name)}"
+                for name in ("tl_steer", "transformer-lens", "transformers", "torch")
+            ),
+            "seed": str(s.seed),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class _Measured:
+    """Writes and measures candidates on the validation prompts."""
+
+    study: _Study
+    directions: Directions
+
+    def __call__(self, candidates: Mapping[str, Candidate | None]) -> pd.DataFrame:
+        settings, model = self.study.settings, self.study.model
+        conditions = {
+            name: None if one is None else one.steering(self.directions)
+            for name, one in candidates.items()
+        }
+        sampling = settings.sampling(samples=2, seed=settings.seed)
+        written = compare(model, settings.validation, conditions, sampling)
+        return measure(model, written, self.study.judges[:1])
+
+
+def _of_site(site: str, choice: Choice, table: pd.DataFrame, written: Generations) -> SiteResult:
+    names = {"unsteered": "unsteered"} | {
+        f"{site} {name}": name for name in ("negative", "positive", "random")
+    }
+    frame = written.frame[written.frame["condition"].isin(names)]
+    renamed = frame.assign(condition=frame["condition"].map(names))
+    return SiteResult(
+        choice=choice,
+        table=table.loc[list(names)].rename(index=names),
+        generations=Generations(renamed, written.sampling),
+    )
+
+
+def _reach(choice: Choice) -> float:
+    ends = (choice.curve.loc[one.name, JUDGE] for one in (choice.positive, choice.negative))
+    up, down = ends
+    return float(up - down)
+
+
+def _require_device(device: str | None) -> None:
+    if device is None:
+        return
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise SteerError(
+            f"device {device!r} cannot be used here: {str(error).splitlines()[0]} "
+            "Try --device cpu, or leave it out."
+        ) from error
+
+
+def _require_writable(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise SteerError(
+            f"{folder}: cannot be written to ({error.strerror}); give another with --output."
+        ) from error
+
+
+def _write(folder: Path, results: Results) -> None:
+    results.directions.save(folder / "direction.safetensors")
+    text = json.dumps(results.as_json(), indent=2, allow_nan=False, ensure_ascii=False)
+    (folder / "results.json").write_text(text + "\n", encoding="utf-8")
+    (folder / "report.html").write_text(page(results), encoding="utf-8")
+
+
+def _say(folder: Path, results: Results) -> None:
+    result = results.sites[results.best]
+    shown = result.table[["sentiment", "vader", "perplexity", "distinct_2"]]
+    positive, negative = result.choice.positive, result.choice.negative
+    _log.info(
+        "\n%s, strength %+g and %+g\n%s\n\n%s",
+        positive.hook_name,
+        positive.strength,
+        negative.strength,
+        shown.round(3).to_string(),
+        folder / "report.html",
+    )

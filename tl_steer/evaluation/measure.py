@@ -1,0 +1,90 @@
+"""One row of numbers for each condition: what it did, and what it cost."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from scipy.stats import bootstrap
+
+from tl_steer.errors import DataError
+from tl_steer.evaluation.diversity import distinct_n, repetition
+from tl_steer.evaluation.judges import Judge
+from tl_steer.evaluation.perplexity import perplexity
+from tl_steer.generation.generations import Generations
+from tl_steer.lens.protocol import SteerableModel
+
+
+def measure(
+    model: SteerableModel,
+    generations: Generations,
+    judges: Sequence[Judge],
+    *,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Measure what was written under each condition.
+
+    Judges read the continuation without its prompt. Intervals are percentile bootstrap intervals of
+    the mean over prompts, because the samples of one prompt are not independent; they need two
+    prompts.
+
+    Args:
+        model: The unsteered model, for the perplexity.
+        generations: Of any number of conditions.
+        judges: Each gives a text a number.
+        confidence: Of the intervals.
+        seed: Of the bootstrap.
+
+    Returns:
+        One row for each condition, by name: for each judge its mean under its own name, with
+        ``<name>_low`` and ``<name>_high``; ``perplexity``, ``distinct_2``, ``repetition`` (share of
+        repeated 4-grams within a text), ``tokens`` (mean length) and ``texts`` (how many).
+
+    Raises:
+        DataError: When a judge does not give one number for each text.
+    """
+    frame = generations.frame
+    for judge in judges:
+        frame = frame.assign(**{judge.name: _scores(judge, generations.texts)})
+    perplexities = perplexity(model, generations)
+    rows = []
+    for condition, part in frame.groupby("condition", sort=False):
+        row: dict[str, float] = {}
+        for judge in judges:
+            by_prompt = part.groupby("prompt_index")[judge.name].mean().to_numpy()
+            low, high = _interval(by_prompt, confidence, seed)
+            row |= {
+                judge.name: float(part[judge.name].mean()),
+                f"{judge.name}_low": low,
+                f"{judge.name}_high": high,
+            }
+        texts = list(part["text"])
+        row["perplexity"] = perplexities[str(condition)]
+        row["distinct_2"] = distinct_n(texts, 2)
+        row["repetition"] = repetition(texts)
+        row["tokens"] = float(part["tokens"].map(len).mean())
+        row["texts"] = len(texts)
+        rows.append(pd.Series(row, name=str(condition)))
+    return pd.DataFrame(rows)
+
+
+def _scores(judge: Judge, texts: Sequence[str]) -> list[float]:
+    scores = list(judge(texts))
+    if len(scores) != len(texts):
+        raise DataError(f"{judge.name} gave {len(scores)} scores for {len(texts)} texts.")
+    return scores
+
+
+def _interval(
+    values: "np.ndarray[tuple[int], np.dtype[np.float64]]", confidence: float, seed: int
+) -> tuple[float, float]:
+    if len(values) < 2:
+        return float("nan"), float("nan")
+    found = bootstrap(
+        (values,),
+        np.mean,
+        confidence_level=confidence,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
+    return float(found.low), float(found.high)
