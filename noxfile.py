@@ -72,7 +72,10 @@ def tests(session: nox.Session, transformer_lens: str) -> None:
     """The tests, with every model class that the TransformerLens line has."""
     programs = environment(session, transformer_lens)
     # The notebooks have a session of their own, so that they are executed once and not twice.
-    run(session, programs, "pytest", "--ignore=tests/test_notebooks.py", *session.posargs)
+    # Small models are fastest on one thread, so that two processes use two cores.
+    session.env["OMP_NUM_THREADS"] = "1"
+    workers = ["-n", "2", "--dist", "loadfile", "-p", "no:benchmark"]
+    run(session, programs, "pytest", *workers, "--ignore=tests/test_notebooks.py", *session.posargs)
 
 
 @nox.session(venv_backend="none")

@@ -1,11 +1,13 @@
 """What the contract tests share: models, directions, scopes, and what a model looks like."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
+import jaxtyping
 import torch
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from models import ARCHITECTURES, KINDS, small_model
 from torch import Tensor
 
@@ -51,6 +53,8 @@ few = settings(
     deadline=None,
     max_examples=5,
     derandomize=True,
+    # A failure is told as it is: to make it smaller takes minutes with models.
+    phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 """Properties over models that take milliseconds a pass."""
@@ -126,6 +130,16 @@ def greedy(
 ) -> ts.Generations:
     sampling = ts.Sampling(steps, temperature=0.0, stop_at_eos=False)
     return ts.generate(model, texts, steering, sampling, progress=False, **settings)
+
+
+@contextmanager
+def as_users_run_it() -> Iterator[None]:
+    """Without the check of annotations, which is there in tests only and draws random numbers."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    try:
+        yield
+    finally:
+        jaxtyping.config.update("jaxtyping_disable", False)
 
 
 def modules_of(model: Any) -> list[Any]:

@@ -6,10 +6,30 @@ from tl_steer.activations.reads import AnswerToken, EveryToken, LastToken, MeanO
 from tl_steer.capture import capture
 from tl_steer.data.checks import check
 from tl_steer.data.contrast import ContrastSet
+from tl_steer.data.own_sets import (
+    english_french,
+    formal_informal,
+    medical_everyday,
+    neutral_background,
+    optimism_pessimism,
+    past_present,
+    polite_rude,
+    refusal_compliance,
+)
 from tl_steer.data.packaged_model import packaged_model
 from tl_steer.data.reviews import imdb, rotten_tomatoes
 from tl_steer.directions.direction import Direction, Directions
+from tl_steer.directions.head_selection import head_probes, in_standard_deviations, only_heads
+from tl_steer.directions.leace import Erasure, leace
+from tl_steer.directions.logistic_probe import logistic_probe
+from tl_steer.directions.mean_centring import mean_centring
 from tl_steer.directions.mean_difference import mean_difference
+from tl_steer.directions.paired_difference import paired_differences, paired_mean_difference
+from tl_steer.directions.principal_component import (
+    paired_principal_component,
+    principal_component,
+)
+from tl_steer.directions.whitened_mean_difference import whitened_mean_difference
 from tl_steer.errors import SteerError
 from tl_steer.evaluation.diversity import distinct_n, repetition
 from tl_steer.evaluation.measure import measure
@@ -20,6 +40,7 @@ from tl_steer.generation.generate import compare, generate
 from tl_steer.generation.generations import Generations
 from tl_steer.generation.sampling import Sampling
 from tl_steer.interventions.add import Add
+from tl_steer.interventions.erase import Erase
 from tl_steer.lens.loading import load_local
 from tl_steer.lens.tokens import Chat
 from tl_steer.scopes.positions import (
@@ -39,6 +60,8 @@ __all__ = [
     "ContrastSet",
     "Direction",
     "Directions",
+    "Erase",
+    "Erasure",
     "EveryToken",
     "Generations",
     "LastToken",
@@ -53,20 +76,39 @@ __all__ = [
     "check",
     "compare",
     "distinct_n",
+    "english_french",
     "everywhere",
+    "formal_informal",
     "generate",
     "generated",
+    "head_probes",
     "imdb",
+    "in_standard_deviations",
     "last_prompt_token",
+    "leace",
     "load_local",
+    "logistic_probe",
+    "mean_centring",
     "mean_difference",
     "measure",
+    "medical_everyday",
+    "neutral_background",
+    "only_heads",
+    "optimism_pessimism",
     "packaged_model",
+    "paired_differences",
+    "paired_mean_difference",
+    "paired_principal_component",
+    "past_present",
     "perplexity",
+    "polite_rude",
+    "principal_component",
     "prompt",
+    "refusal_compliance",
     "repetition",
     "rotten_tomatoes",
     "sentiment_judge",
     "steer",
     "vader_judge",
+    "whitened_mean_difference",
 ]

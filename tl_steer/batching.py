@@ -21,7 +21,12 @@ def length_sorted(lengths: Sequence[int], *, max_tokens: int) -> list[list[int]]
 
     Returns:
         Indices of rows, the longest first, so that what does not fit shows at once.
+
+    Raises:
+        SteerError: For a limit under 1.
     """
+    if max_tokens < 1:
+        raise SteerError(f"max_tokens={max_tokens}: padded tokens in a batch, at least 1.")
     order = sorted(range(len(lengths)), key=lambda row: (-lengths[row], row))
     batches: list[list[int]] = []
     for row in order:

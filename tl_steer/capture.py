@@ -78,7 +78,7 @@ def capture(
         raise DataError("moments_only keeps the moments of two classes; give a ContrastSet.")
     rows = tokenize(model, plain, prepend_bos=prepend_bos)
     reader = Reader(model, names, plain, rows, read, leave_out)
-    limit = max_tokens or _max_tokens(model, names)
+    limit = _max_tokens(model, names) if max_tokens is None else max_tokens
     batches = _batches(rows, range(len(rows)), limit)
     for batch in batches:
         reader.check(batch)

@@ -271,10 +271,12 @@ def _hook(
 
 def _within(scope: Scope, context: Context, edited: Tensor, before: Tensor, name: str) -> Tensor:
     mask = context.mask(scope)
-    if mask.shape != before.shape[:2] or mask.dtype != torch.bool:
+    is_tensor = isinstance(mask, Tensor)
+    if not is_tensor or mask.shape != before.shape[:2] or mask.dtype != torch.bool:
+        came = f"{mask.dtype} of shape {tuple(mask.shape)}" if is_tensor else type(mask).__name__
         raise SteerError(
-            f"{name}: the scope {scope!r} returned {mask.dtype} of shape {tuple(mask.shape)}; a "
-            f"bool mask of shape {tuple(before.shape[:2])} (batch, position) is wanted."
+            f"{name}: the scope {scope!r} returned {came}; a bool mask of shape "
+            f"{tuple(before.shape[:2])} (batch, position) is wanted."
         )
     mask = mask.to(before.device)
     return torch.where(mask.view(*mask.shape, *[1] * (before.ndim - 2)), edited, before)

@@ -1,10 +1,11 @@
 """Activations: what was read, at many hook points, of many texts."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from html import escape
 
 import pandas as pd
+import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
@@ -119,6 +120,28 @@ class Activations:
                 "these texts have no classes; capture a ContrastSet(positive=…, negative=…)."
             )
         return self.is_positive[self.text_index[hook_name]]
+
+    def subset(self, texts: Sequence[int]) -> "Activations":
+        """Keep some texts, in their own order; ``norms`` and ``left_out`` stay those of all.
+
+        Raises:
+            DataError: When only moments were kept, for no text, or for a number without a text.
+        """
+        if not self.vectors:
+            raise DataError("only moments were kept; capture without moments_only for a subset.")
+        total = 1 + max(int(index.max()) for index in self.text_index.values())
+        kept = torch.tensor(sorted({*texts}), dtype=torch.long)
+        if not len(kept) or kept[0] < 0 or kept[-1] >= total:
+            raise DataError(f"texts {list(texts)[:8]}: give some numbers from 0 to {total - 1}.")
+        rows = {name: torch.isin(index, kept) for name, index in self.text_index.items()}
+        index = {n: torch.searchsorted(kept, self.text_index[n][own]) for n, own in rows.items()}
+        vectors = {name: self.vectors[name][own] for name, own in rows.items()}
+        classes = None if self.is_positive is None else self.is_positive[kept]
+        # A pair that lost one of its texts is none.
+        paired = self.paired and torch.equal(
+            kept[kept < total // 2], kept[kept >= total // 2] - total // 2
+        )
+        return replace(self, vectors=vectors, text_index=index, is_positive=classes, paired=paired)
 
     def left_out_in_words(self) -> str:
         """Sum up what was left out, e.g. ``256 first, 4 to 11 massive``."""

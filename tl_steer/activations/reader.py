@@ -112,7 +112,7 @@ class Reader:
             found[name] = _OnDevice(
                 vectors=chosen,
                 tokens_read=mask.sum(-1),
-                norm_sum=norms[tokens.eligible].sum(),
+                norm_sum=norms.masked_fill(~tokens.eligible, 0).sum(),
                 n_tokens=tokens.eligible.sum(),
                 n_massive=massive.sum(),
                 finite=torch.isfinite(chosen).all(),

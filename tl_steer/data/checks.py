@@ -72,7 +72,7 @@ def check(
     - leakage: texts that are also in one of the sets `against`;
     - imbalance: a larger side of more than `max_ratio` times the smaller;
     - length: sides whose mean numbers of words differ by more than `max_length_difference`
-      standard deviations, |m₊ − m₋| / √((s₊² + s₋²) / 2);
+      standard deviations, ``|m₊ − m₋| / √((s₊² + s₋²) / 2)``;
     - form: sides of which very different shares end in a full stop or the like, begin with a
       capital letter, or have several lines;
     - opening: sides of which very different shares begin with one same word.

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -18,10 +19,11 @@ from tl_steer.demo.candidate import Candidate, random_directions
 from tl_steer.demo.report import page
 from tl_steer.demo.results import Results, SiteResult
 from tl_steer.demo.search import JUDGE, Choice, search
-from tl_steer.demo.separation import separation
 from tl_steer.demo.settings import Settings
+from tl_steer.diagnostics.separation import separation
 from tl_steer.directions.direction import Directions
 from tl_steer.directions.mean_difference import mean_difference
+from tl_steer.directions.measured import DominatedDirectionWarning
 from tl_steer.errors import SteerError
 from tl_steer.evaluation.judges import Judge
 from tl_steer.evaluation.measure import measure
@@ -80,11 +82,13 @@ class _Study:
     settings: Settings
     model: SteerableModel
     judges: Sequence[Judge]
+    notes: list[str]
+    """Warnings, for the report."""
 
     @classmethod
     def begin(cls, settings: Settings) -> "_Study":
         model = packaged_model(device=settings.device)
-        return cls(settings, model, (sentiment_judge(), vader_judge()))
+        return cls(settings, model, (sentiment_judge(), vader_judge()), [])
 
     @property
     def size(self) -> tuple[int, int]:
@@ -101,7 +105,10 @@ class _Study:
                 (halves["held-out"], self.settings.reviews // 2),
             )
         )
-        directions = mean_difference(train)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", DominatedDirectionWarning)
+            directions = mean_difference(train)
+        self.notes.extend(str(each.message) for each in caught)
         return directions, separation(directions, held_out)
 
     def on_validation(self, directions: Directions) -> "_Measured":
@@ -140,6 +147,7 @@ class _Study:
                 for name in ("tl_steer", "transformer-lens", "transformers", "torch")
             ),
             "seed": str(s.seed),
+            "noted": " ".join(self.notes) or "nothing",
         }
 
 
@@ -156,7 +164,7 @@ class _Measured:
             name: None if one is None else one.steering(self.directions)
             for name, one in candidates.items()
         }
-        sampling = settings.sampling(samples=2, seed=settings.seed)
+        sampling = settings.sampling(samples=4, seed=settings.seed)
         written = compare(model, settings.validation, conditions, sampling)
         return measure(model, written, self.study.judges[:1])
 

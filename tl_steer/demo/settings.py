@@ -44,10 +44,9 @@ class Settings:
         """Runs of layers to compare at each site, with the strength to compare them at."""
         found = {
             RESID: (
-                Candidate(RESID, 15, 15, 4.0),
-                Candidate(RESID, 14, 18, 0.9),
-                Candidate(RESID, 10, 18, 0.55),
-                Candidate(RESID, 8, 20, 0.4),
+                Candidate(RESID, 15, 15, 3.5),
+                Candidate(RESID, 14, 18, 0.8),
+                Candidate(RESID, 10, 18, 0.5),
             ),
             MLP: (Candidate(MLP, 14, 14, 6.0), Candidate(MLP, 10, 22, 3.0)),
         }
@@ -57,7 +56,7 @@ class Settings:
     def margin(self) -> float:
         """Part of the allowed perplexity that the choice may spend on validation."""
         # A handful of short texts says so little about perplexity that nothing could be chosen.
-        return float("inf") if self.quick else 0.9
+        return float("inf") if self.quick else 0.8
 
     def sampling(self, *, samples: int, seed: int) -> Sampling:
         """Temperature .9, top-p .95, no top-k, 30 tokens."""

@@ -19,10 +19,10 @@ class Provenance:
     """Name of the contrast set."""
 
     n_positive: int = 0
-    """Texts that have the property."""
+    """Examples that have the property: texts, or tokens where every token is read."""
 
     n_negative: int = 0
-    """Texts that lack it."""
+    """Examples that lack it."""
 
     read: str = ""
     """Which tokens of each text were read."""

@@ -18,9 +18,9 @@ _WORD_OR_MARK = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
 def distinct_n(texts: Sequence[str | Sequence[Hashable]], n: int) -> float:
     """The share of n-grams that are different ones, over all the texts together.
 
-    distinct-n = |set of n-grams| / |n-grams|, both counted over the whole set, so a phrase that
-    comes back in another text counts as a repetition. It falls as texts are added: compare only
-    sets of about equally many and equally long texts.
+    ``distinct-n = different n-grams / all n-grams``, both counted over the whole set, so a phrase
+    that comes back in another text counts as a repetition. It falls as texts are added: compare
+    only sets of about equally many and equally long texts.
 
     Source: Li et al. 2016, "A Diversity-Promoting Objective Function for Neural Conversation
     Models", https://aclanthology.org/N16-1014 (which divides by the number of words; dividing by
@@ -45,8 +45,8 @@ def distinct_n(texts: Sequence[str | Sequence[Hashable]], n: int) -> float:
 def repetition(texts: Sequence[str | Sequence[Hashable]], *, n: int = 4) -> float:
     """The share of n-grams that repeat an earlier one of the same text, averaged over texts.
 
-    For one text 1 − |set of n-grams| / |n-grams|; then the plain mean over the texts. Text that
-    runs in circles is near 1.
+    For one text ``1 − different n-grams / all n-grams``; then the plain mean over the texts. Text
+    that runs in circles is near 1.
 
     Source: seq-rep-n of Welleck et al. 2019, "Neural Text Generation with Unlikelihood Training",
     https://arxiv.org/abs/1908.04319

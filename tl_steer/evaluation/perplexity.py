@@ -10,7 +10,7 @@ from tl_steer.batching import default_max_tokens, halving, length_sorted
 from tl_steer.errors import DataError
 from tl_steer.generation.generations import Generations
 from tl_steer.lens.forward import run_logits
-from tl_steer.lens.protocol import SteerableModel, device_of, dtype_of
+from tl_steer.lens.protocol import SteerableModel, context_length, device_of, dtype_of
 from tl_steer.lens.tokens import TokenIds, pad, pad_id
 
 
@@ -60,14 +60,20 @@ def log_probs(
         progress: Whether to show a progress bar.
 
     Raises:
-        DataError: For an empty prompt or continuation.
+        DataError: For an empty prompt or continuation, or one beyond the model's context.
     """
     if any(not prompt or not text for prompt, text in rows):
         raise DataError("a prompt or a continuation has no token, so it has no probability.")
     lengths = [len(prompt) + len(text) for prompt, text in rows]
-    limit = max_tokens or default_max_tokens(
-        device_of(model), bytes_per_token=4 * int(model.cfg.d_vocab) * dtype_of(model).itemsize
-    )
+    longest = context_length(model)
+    if max(lengths, default=0) > longest:
+        raise DataError(
+            f"a prompt and its continuation have {max(lengths)} tokens; this model's context holds "
+            f"{longest}."
+        )
+    if max_tokens is None:
+        logits = 4 * int(model.cfg.d_vocab) * dtype_of(model).itemsize
+        max_tokens = default_max_tokens(device_of(model), bytes_per_token=logits)
     found: dict[int, list[float]] = {}
 
     def score(index: list[int]) -> list[list[float]]:
@@ -83,7 +89,7 @@ def log_probs(
         ]
 
     with torch.inference_mode(), tqdm(total=len(rows), desc="score", disable=not progress) as bar:
-        for batch in length_sorted(lengths, max_tokens=limit):
+        for batch in length_sorted(lengths, max_tokens=max_tokens):
             for part, result in halving(score, batch):
                 found.update(zip(part, result, strict=True))
                 bar.update(len(part))

@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -57,9 +57,9 @@ class SentimentJudge:
     on.
     """
 
-    vectorizer: TfidfVectorizer
+    vectorizer: TfidfVectorizer = field(repr=False)
     """Words and pairs of words, with 1 + log counts and inverse document frequencies."""
-    classifier: LogisticRegression
+    classifier: LogisticRegression = field(repr=False)
     """Logistic regression on those features."""
     accuracy: float
     """On whole held-out IMDB reviews."""

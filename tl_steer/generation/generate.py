@@ -129,7 +129,8 @@ def compare(
         if each is not None:
             each.check_fits(model)
     lengths = [len(row) + sampling.max_new_tokens for row in rows for _ in range(sampling.samples)]
-    batches = length_sorted(lengths, max_tokens=max_tokens or _max_tokens(model))
+    limit = _max_tokens(model) if max_tokens is None else max_tokens
+    batches = length_sorted(lengths, max_tokens=limit)
     records: list[dict[str, Any]] = []
     total = len(lengths) * len(steered)
     with (

@@ -57,7 +57,7 @@ class Add:
             )
         if not bool(torch.isfinite(self.strengths).all()):
             raise NonFiniteError(f"{self.hook_name}: strength {self.strength!r} is not finite.")
-        if len({len(each.vector.shape) for each in self.directions}) != 1:
+        if len({each.vector.shape for each in self.directions}) != 1:
             raise MismatchError("directions of different shapes cannot be rows of one addition.")
         object.__setattr__(self, "scope", as_scope(self.scope))
         counts = (len(self.directions), self.strengths.numel())
@@ -66,6 +66,18 @@ class Add:
                 f"{counts[0]} directions and {counts[1]} strengths: one for each row means as many "
                 "of both."
             )
+        if not bool(torch.isfinite(self._shift).all()):
+            raise NonFiniteError(
+                f"{self.hook_name}: strength {self.strength!r} times a direction of norm "
+                f"{max(each.norm for each in self.directions):.3g} is beyond float32. Lower it."
+            )
+
+    @cached_property
+    def _shift(self) -> Tensor:
+        """αv as ``Float[Tensor, "row 1 *site"]``, with one row where one serves all."""
+        vectors = torch.stack([each.vector for each in self.directions])
+        strengths = self.strengths.view(-1, *[1] * (vectors.ndim - 1))
+        return (vectors * strengths)[:, None]
 
     @cached_property
     def directions(self) -> tuple[Direction, ...]:
@@ -124,15 +136,12 @@ class Add:
         """
         if not bool(self.strengths.any()):
             return None
-        vectors = torch.stack([each.vector for each in self.directions])
-        strengths = self.strengths.view(-1, *[1] * (vectors.ndim - 1))
-        shift = (vectors * strengths)[:, None]  # row pos *site
         ready: dict[tuple[torch.device, torch.dtype], Tensor] = {}
 
         def add(acts: Tensor) -> Tensor:
             key = (acts.device, acts.dtype)
             if key not in ready:
-                ready[key] = shift.to(device=acts.device, dtype=acts.dtype)
+                ready[key] = self._shift.to(device=acts.device, dtype=acts.dtype)
             return acts + ready[key]
 
         return add

@@ -37,6 +37,11 @@ def load_local(
     path = Path(folder)
     if not (path / "config.json").is_file():
         raise SteerError(f"{path}: no config.json; give the folder of a Hugging Face checkpoint.")
+    if not any(path.glob("*.safetensors")):
+        raise SteerError(
+            f"{path}: no *.safetensors. Pickled weights are not read, because reading them can run "
+            "code; save them again with save_pretrained(folder, safe_serialization=True)."
+        )
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)

@@ -46,11 +46,14 @@ class Context:
         return self.positions >= self.prompt_lengths[:, None]
 
     @cached_property
-    def _masks(self) -> dict[Any, TokenMask]:
+    def _masks(self) -> dict[Any, Any]:
         return {}
 
-    def mask(self, scope: Callable[["Context"], TokenMask]) -> TokenMask:
-        """Evaluate a scope once in a pass, however many hook points ask."""
+    def mask(self, scope: Callable[["Context"], Any]) -> Any:
+        """Evaluate a scope once in a pass, however many hook points ask.
+
+        What a user's own scope returns may be anything; whoever asks has to look at it.
+        """
         if scope not in self._masks:
             self._masks[scope] = scope(self)
         return self._masks[scope]

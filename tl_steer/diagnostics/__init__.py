@@ -1,0 +1,1 @@
+"""What can be known of a direction before it is used, and a verdict on it."""
