@@ -53,7 +53,7 @@ class Activations:
     """Mean norm over the tokens that were not left out, by hook name, in activation units."""
 
     left_out: pd.DataFrame
-    """By hook name: how many tokens were left out, and why."""
+    """How many tokens were left out at each hook point, and why."""
 
     data: str
     """Name of the contrast set."""

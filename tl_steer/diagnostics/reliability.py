@@ -80,7 +80,7 @@ def _row(name: str, cosines: Float[ndarray, " split"], level: float) -> dict[str
 def _halves(
     activations: Activations, random: np.random.Generator
 ) -> tuple[Activations, Activations]:
-    activations.classes(activations.hook_names[0])  # refuses texts without classes
+    activations.positive(activations.hook_names[0])  # refuses moments, and texts without classes
     is_positive = np.asarray(activations.is_positive)
     sides = [np.flatnonzero(is_positive), np.flatnonzero(~is_positive)]
     if min(map(len, sides)) < 2 * _HALF:

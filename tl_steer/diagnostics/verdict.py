@@ -24,10 +24,10 @@ class Thresholds:
 
     min_reliability: float = 0.25
     """Below it, over three quarters of the direction's squared length is sampling error: another
-    sample of texts would give another direction."""
+    sample of texts would give another direction. So it would where the interval reaches zero."""
 
     doubtful_reliability: float = 0.5
-    """Below it, over half is."""
+    """Below it, over half is. A direction whose interval begins above it owes nothing to luck."""
 
     doubtful_length: float = 0.5
     """Over half of the gap between the classes is then what their lengths predict."""
@@ -51,6 +51,7 @@ class Evidence:
     d_prime: float
     chance_d_prime: float
     reliability: float
+    reliability_low: float
     length_share: float
     first_token_share: float
     comparable: float
@@ -87,28 +88,36 @@ class Verdict:
 def verdict(hook_name: str, seen: Evidence, thresholds: Thresholds) -> Verdict:
     """Judge one direction.
 
-    *Do not use*: the interval of its held-out AUROC reaches one half, its d′ is within what
-    directions that know nothing reach, or halves of the texts disagree about it. *Doubtful*: it
-    passes these, and something else is wrong. *Use*: nothing is.
+    *Do not use*: the interval of its held-out AUROC reaches one half, halves of the texts disagree
+    about it, or its d′ is within what directions that know nothing reach. (Where classes lie far
+    apart, a shuffled direction that by luck kept some of the labels separates them as well as any;
+    but halves of the texts do not agree on luck, so a surely reliable direction passes.)
+    *Doubtful*: it passes these, and something else is wrong. *Use*: nothing is.
 
-    The score is a product of shares, so that one fault is enough to pull it down::
+    The score is a product of shares, each cut to 0 to 1, so that one fault pulls it down::
 
-        max(0, 2 AUROC − 1) · max(0, 1 − chance d′ / d′) · max(0, reliability)
-            · (1 − length share) · min(1, 2 (1 − dominated share))
+        (2 AUROC − 1) · (d′ / chance d′) · reliability · (1 − length share) · 2 (1 − dominated)
 
-    A number that was not measured leaves the score as it is.
+    A number that was not measured leaves the score as it is, and so does a d′ that reliability
+    vouches for.
     """
     grave, slight = list(_grave(seen, thresholds)), list(_slight(seen, thresholds))
     decision = Decision.DO_NOT_USE if grave else Decision.DOUBTFUL if slight else Decision.USE
     good = (
-        f"It tells held-out texts apart (AUROC {seen.auroc:.2f}), well beyond chance "
-        f"(d′ {seen.d_prime:.2f} against {seen.chance_d_prime:.2f})."
+        f"It tells held-out texts apart (AUROC {seen.auroc:.2f}, d′ {seen.d_prime:.2f}; "
+        f"directions that know nothing reach {seen.chance_d_prime:.2f})."
     )
     missing = (
         ["Its reliability was not measured: give the estimator."] if isnan(seen.reliability) else []
     )
     reasons = (*grave, *slight, *([] if grave else [good]), *missing)
-    return Verdict(hook_name, decision, _score(seen), reasons)
+    return Verdict(hook_name, decision, _score(seen, thresholds), reasons)
+
+
+def _lucky(seen: Evidence, at: Thresholds) -> bool:
+    """Whether what it does may be luck."""
+    known = seen.reliability_low >= at.doubtful_reliability and seen.d_prime > 0
+    return not known and not seen.d_prime > seen.chance_d_prime
 
 
 def _grave(seen: Evidence, at: Thresholds) -> list[str]:
@@ -120,15 +129,15 @@ def _grave(seen: Evidence, at: Thresholds) -> list[str]:
             f"It does not tell held-out texts apart: AUROC {seen.auroc:.2f}, and the interval "
             f"begins at {seen.auroc_low:.2f}."
         )
-    if not seen.d_prime > seen.chance_d_prime:
+    if _lucky(seen, at):
         found.append(
             f"Directions that know nothing do as well: d′ {seen.d_prime:.2f}, and theirs reaches "
             f"{seen.chance_d_prime:.2f}."
         )
-    if seen.reliability < at.min_reliability:
+    if seen.reliability < at.min_reliability or seen.reliability_low <= 0:
         found.append(
             f"Two halves of the texts give different directions (reliability "
-            f"{seen.reliability:.2f}): it is mostly sampling error."
+            f"{seen.reliability:.2f}, from {seen.reliability_low:.2f}): it is mostly sampling error."
         )
     return found
 
@@ -137,7 +146,7 @@ def _slight(seen: Evidence, at: Thresholds) -> list[str]:
     found = []
     if seen.auroc < at.doubtful_auroc:
         found.append(f"It tells held-out texts apart only weakly (AUROC {seen.auroc:.2f}).")
-    if at.min_reliability <= seen.reliability < at.doubtful_reliability:
+    if seen.reliability < at.doubtful_reliability:
         found.append(
             f"More than half of it is sampling error (reliability {seen.reliability:.2f}): give "
             "the estimator more texts."
@@ -162,10 +171,10 @@ def _slight(seen: Evidence, at: Thresholds) -> list[str]:
     return found
 
 
-def _score(seen: Evidence) -> float:
+def _score(seen: Evidence, at: Thresholds) -> float:
     shares = (
         2 * seen.auroc - 1,
-        1 - seen.chance_d_prime / seen.d_prime if seen.d_prime > 0 else 0.0,
+        seen.d_prime / seen.chance_d_prime if _lucky(seen, at) else 1.0,
         seen.reliability,
         1 - seen.length_share,
         2 * (1 - seen.dominated),
