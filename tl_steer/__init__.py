@@ -18,6 +18,12 @@ from tl_steer.data.own_sets import (
 )
 from tl_steer.data.packaged_model import packaged_model
 from tl_steer.data.reviews import imdb, rotten_tomatoes
+from tl_steer.diagnostics.confounds import confounds
+from tl_steer.diagnostics.diagnosis import Diagnosis, diagnose
+from tl_steer.diagnostics.projections import token_projections
+from tl_steer.diagnostics.similarity import between_estimators, between_layers
+from tl_steer.diagnostics.unembedding import top_tokens
+from tl_steer.diagnostics.verdict import Thresholds
 from tl_steer.directions.direction import Direction, Directions
 from tl_steer.directions.head_selection import head_probes, in_standard_deviations, only_heads
 from tl_steer.directions.leace import Erasure, leace
@@ -58,6 +64,7 @@ __all__ = [
     "AnswerToken",
     "Chat",
     "ContrastSet",
+    "Diagnosis",
     "Direction",
     "Directions",
     "Erase",
@@ -71,10 +78,15 @@ __all__ = [
     "Sampling",
     "SteerError",
     "Steering",
+    "Thresholds",
     "TokenAt",
+    "between_estimators",
+    "between_layers",
     "capture",
     "check",
     "compare",
+    "confounds",
+    "diagnose",
     "distinct_n",
     "english_french",
     "everywhere",
@@ -109,6 +121,8 @@ __all__ = [
     "rotten_tomatoes",
     "sentiment_judge",
     "steer",
+    "token_projections",
+    "top_tokens",
     "vader_judge",
     "whitened_mean_difference",
 ]

@@ -106,6 +106,9 @@ def test_a_planted_direction_is_to_be_used_and_no_other(kind: str) -> None:
     plain, good, bad = hf_llama(), WORDS[7:9], WORDS[11:13]
     truth = torch.randn(32, generator=torch.Generator().manual_seed(3))
     with torch.no_grad():
+        for name, weight in plain.named_parameters():
+            if "o_proj" in name or "down_proj" in name:
+                weight *= 0.05  # so that what was planted is still there after some blocks
         for word in good:
             plain.get_input_embeddings().weight[WORDS.index(word) + 3] += truth
     model = wrap(
@@ -171,7 +174,8 @@ def test_each_fault_has_its_words(change: dict[str, float], decision: Decision, 
     assert found.decision is decision
     assert any(words in reason for reason in found.reasons)
     assert str(decision) in str(found)
-    assert (AT in str(found)) and (AT in found._repr_html_())
+    assert AT in str(found)
+    assert AT in found._repr_html_()
 
 
 numbers = st.one_of(st.floats(-3, 3), st.just(float("nan")))
@@ -243,9 +247,9 @@ def test_what_does_not_fit_is_refused_before_anything_is_measured() -> None:
         diagnose(train, replace(held_out, read="LastToken()"), joy)
     with pytest.raises(MismatchError, match="'m', not 'n'"):
         diagnose(train, replace(held_out, model=replace(held_out.model, name="n")), joy)
+    other = activations_of(*two_classes(64, seed=3), at="blocks.2.hook_resid_post")
     with pytest.raises(HookNameError, match="was not captured"):
-        other = activations_of(*two_classes(64, seed=3), at="blocks.2.hook_resid_post")
         diagnose(train, other, joy)
+    random = ts.Directions({AT: joy[AT].random_like(0)})
     with pytest.raises(MismatchError, match="finds another direction"):
-        random = ts.Directions({AT: joy[AT].random_like(0)})
         diagnose(train, held_out, random, estimator=ts.mean_difference)

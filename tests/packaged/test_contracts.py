@@ -74,7 +74,13 @@ def fingerprint(model: Any) -> list[tuple[str, int, int, float, bool]]:
     """Of every parameter and buffer: where it is, how often it was written to, what it sums to."""
     tensors = [*model.named_parameters(), *model.named_buffers()]
     return [
-        (name, tensor.data_ptr(), tensor._version, float(tensor.double().sum()), tensor.is_leaf)
+        (
+            name,
+            tensor.data_ptr(),
+            tensor._version,
+            float(tensor.detach().double().sum()),
+            tensor.is_leaf,
+        )
         for name, tensor in tensors
     ]
 
@@ -116,29 +122,42 @@ def test_2_zero_is_nothing(model: Any) -> None:
     assert [torch.equal(*pair) for pair in zip(found, logits, strict=True)] == [True, False, True]
 
 
-@pytest.mark.parametrize("scope", ["everywhere", "generated", "last_prompt_token", "Positions(-3)"])
-def test_3_and_4_neither_the_cache_nor_the_batch_matters(model: Any, scope: str) -> None:
-    steered = steering(model, SCOPES[scope][0])
-    ours = greedy(model, TEXTS, steered, steps=4, prepend_bos=False).frame
+@cache
+def unsteered() -> list[list[int]]:
+    found: list[list[int]] = greedy(packaged("bridge"), TEXTS, steps=3).frame["tokens"].tolist()
+    return found
+
+
+@pytest.mark.parametrize("scopes", [list(SCOPES), ["generated"]], ids=["all", "generated"])
+def test_3_and_4_neither_the_cache_nor_the_batch_matters(model: Any, scopes: list[str]) -> None:
+    # In one steering each hook point has another scope, and each scope another hook point.
+    steered = ts.Steering(
+        *(
+            addition(model, name, SCOPES[scope][0])
+            for name, scope in zip((*SITES, *SITES), scopes, strict=False)
+        )
+    )
+    ours = greedy(model, TEXTS, steered, steps=3).frame
     found = ours["tokens"].tolist()
-    assert found != greedy(model, TEXTS, steps=4, prepend_bos=False).frame["tokens"].tolist()
+    assert found != unsteered()
     with ts.steer(model, steered):
-        for settings in ({}, {"use_past_kv_cache": False}):
-            own = generated_by_model(model, TEXTS, steps=4, prepend_bos=False, **settings)
+        for cached in (True, False):
+            own = generated_by_model(
+                model, TEXTS, steps=3, prepend_bos=False, use_past_kv_cache=cached
+            )
             assert own == found
     for number, text in enumerate(TEXTS):
-        alone = greedy(model, text, steered, steps=4, prepend_bos=False).frame
+        alone = greedy(model, text, steered, steps=3).frame
         assert alone["tokens"][0] == found[number]
         assert alone["log_probs"][0] == pytest.approx(ours["log_probs"][number], abs=1e-3)
 
 
-@pytest.mark.parametrize("chat", [None, ts.Chat()])
-def test_4_the_batch_does_not_matter_to_samples(model: Any, chat: Any) -> None:
-    sampling = ts.Sampling(4, temperature=0.9, top_p=0.95, seed=1)
-    steered = steering(model, ts.prompt)
-    settings: dict[str, Any] = {"chat": chat, "progress": False}
-    together = ts.generate(model, TEXTS[:2], steered, sampling, **settings).frame
-    alone = ts.generate(model, TEXTS[:2], steered, sampling, max_tokens=1, **settings).frame
+def test_4_the_batch_does_not_matter_to_samples_of_a_chat(model: Any) -> None:
+    sampling = ts.Sampling(3, temperature=0.9, top_p=0.95, seed=1)
+    steered = ts.Steering(addition(model, SITES[2], ts.prompt))
+    settings: dict[str, Any] = {"chat": ts.Chat(), "progress": False}
+    together = ts.generate(model, TEXTS[1:], steered, sampling, **settings).frame
+    alone = ts.generate(model, TEXTS[1:], steered, sampling, max_tokens=1, **settings).frame
     assert together["tokens"].tolist() == alone["tokens"].tolist()
 
 
@@ -173,15 +192,15 @@ def by_hugging_face() -> tuple[torch.Tensor, torch.Tensor]:
 
     tokens = torch.tensor(rows_of(packaged("bridge"), TEXTS[1:2]))
     with torch.inference_mode():
-        unsteered = plain(tokens).logits[0]
+        as_it_is = plain(tokens).logits[0]
         plain.model.layers[add.directions[0].layer].register_forward_hook(adds)
-        return unsteered, plain(tokens).logits[0]
+        return as_it_is, plain(tokens).logits[0]
 
 
 def test_9_the_model_classes_agree_with_the_plain_model(model: Any) -> None:
-    unsteered, steered = by_hugging_face()
-    assert (unsteered - steered).abs().max() > 0.1
-    torch.testing.assert_close(logits_of(model, TEXTS[1:2])[0], unsteered, atol=1e-3, rtol=1e-3)
+    plain, steered = by_hugging_face()
+    assert (plain - steered).abs().max() > 0.1
+    torch.testing.assert_close(logits_of(model, TEXTS[1:2])[0], plain, atol=1e-3, rtol=1e-3)
     with ts.steer(model, addition(model, SITES[2], slice(1, 4))):
         found = logits_of(model, TEXTS[1:2])[0]
     torch.testing.assert_close(found, steered, atol=1e-3, rtol=1e-3)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from html import escape
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -81,8 +82,8 @@ class Diagnosis:
         return f"Diagnosis({counts}; highest score: {self.best})"
 
     def _repr_html_(self) -> str:
-        why = [" ".join(each.reasons) for each in self.verdicts.values()]
-        table = self.frame[_SHOWN].assign(why=why)
+        first = [each.reasons[0] for each in self.verdicts.values()]
+        table = self.frame[_SHOWN].assign(why=first)
         formats = {name: "{:.2f}".format for name in _SHOWN if name != "verdict"}
         with pd.option_context("display.max_colwidth", None):
             html = table.to_html(formatters=formats, na_rep="–", max_rows=60)
@@ -235,7 +236,9 @@ def _confounds(table: pd.DataFrame, directions: Directions) -> pd.DataFrame:
 def _evidence(row: "pd.Series[float]", found: Projected) -> Evidence:
     sides = (found.is_positive, ~found.is_positive)
     counts = [len(np.unique(found.unit_of[side])) for side in sides]
-    numbers = {each.name: row.get(each.name, float("nan")) for each in fields(Evidence)}
+    numbers: dict[str, Any] = {
+        each.name: float(row.get(each.name, np.nan)) for each in fields(Evidence)
+    }
     return Evidence(**{**numbers, "texts": min(counts)})
 
 

@@ -120,6 +120,10 @@ def _lucky(seen: Evidence, at: Thresholds) -> bool:
     return not known and not seen.d_prime > seen.chance_d_prime
 
 
+def _unreliable(seen: Evidence, at: Thresholds) -> bool:
+    return seen.reliability < at.min_reliability or seen.reliability_low <= 0
+
+
 def _grave(seen: Evidence, at: Thresholds) -> list[str]:
     found = []
     if seen.auroc < 0.5:
@@ -132,21 +136,22 @@ def _grave(seen: Evidence, at: Thresholds) -> list[str]:
     if _lucky(seen, at):
         found.append(
             f"Directions that know nothing do as well: d′ {seen.d_prime:.2f}, and theirs reaches "
-            f"{seen.chance_d_prime:.2f}."
+            f"{seen.chance_d_prime:.2f}. More texts would tell it from them, if anything does."
         )
-    if seen.reliability < at.min_reliability or seen.reliability_low <= 0:
+    if _unreliable(seen, at):
         found.append(
             f"Two halves of the texts give different directions (reliability "
-            f"{seen.reliability:.2f}, from {seen.reliability_low:.2f}): it is mostly sampling error."
+            f"{seen.reliability:.2f}, from {seen.reliability_low:.2f}): it is mostly sampling "
+            "error."
         )
     return found
 
 
 def _slight(seen: Evidence, at: Thresholds) -> list[str]:
     found = []
-    if seen.auroc < at.doubtful_auroc:
+    if seen.auroc < at.doubtful_auroc and seen.auroc_low > 0.5:
         found.append(f"It tells held-out texts apart only weakly (AUROC {seen.auroc:.2f}).")
-    if seen.reliability < at.doubtful_reliability:
+    if seen.reliability < at.doubtful_reliability and not _unreliable(seen, at):
         found.append(
             f"More than half of it is sampling error (reliability {seen.reliability:.2f}): give "
             "the estimator more texts."
@@ -171,10 +176,14 @@ def _slight(seen: Evidence, at: Thresholds) -> list[str]:
     return found
 
 
+def _beside_chance(seen: Evidence) -> float:
+    return seen.d_prime / seen.chance_d_prime if seen.chance_d_prime > 0 else 0.0
+
+
 def _score(seen: Evidence, at: Thresholds) -> float:
     shares = (
         2 * seen.auroc - 1,
-        seen.d_prime / seen.chance_d_prime if _lucky(seen, at) else 1.0,
+        _beside_chance(seen) if _lucky(seen, at) else 1.0,
         seen.reliability,
         1 - seen.length_share,
         2 * (1 - seen.dominated),
