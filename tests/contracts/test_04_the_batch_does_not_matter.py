@@ -58,8 +58,10 @@ def test_our_generation_row_by_row(
         assert together["log_probs"][number] == pytest.approx(alone["log_probs"][0], abs=1e-4)
 
 
-@pytest.mark.parametrize("scope", ["generated", "last_prompt_token", "Positions(-3, -1)"])
-@pytest.mark.parametrize("prepend_bos", [True, False])
+@pytest.mark.parametrize(
+    ("scope", "prepend_bos"),
+    [("generated", True), ("last_prompt_token", False), ("Positions(-3, -1)", True)],
+)
 def test_the_models_own_generation_row_by_row(model: Any, scope: str, prepend_bos: bool) -> None:
     steering = everywhere_at_once(model, SCOPES[scope][0], 0.7)
     with ts.steer(model, steering):

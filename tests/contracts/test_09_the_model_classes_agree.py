@@ -62,7 +62,7 @@ def test_every_hook_point_that_both_have_holds_the_same(model: Any) -> None:
 def test_an_addition_does_the_same_as_by_hand(model: Any, site: str, scope: str) -> None:
     text = "i loved it so much and the plot"
     (row,) = rows_of(model, [text])
-    for layer in range(model.cfg.n_layers):
+    for layer in (0, model.cfg.n_layers - 1):
         name = f"blocks.{layer}.{site}"
         shift = direction(model, name, layer)
         additions = [(name, 1.5 * shift.vector, SCOPES[scope][1](len(row)))]

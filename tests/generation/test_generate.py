@@ -105,7 +105,7 @@ def test_global_random_numbers_are_left_alone(model: Any) -> None:
     assert (random.getstate(), np.random.get_state()[1].tolist()) == others
 
 
-@pytest.mark.parametrize("scope", [None, ts.everywhere, ts.generated, ts.Positions(-2)])
+@pytest.mark.parametrize("scope", [None, ts.generated, ts.Positions(-2)])
 def test_log_probs_are_those_of_one_pass(model: Any, scope: Any) -> None:
     steering = None if scope is None else everywhere_at_once(model, scope)
     for record in frame_of(model, steering).to_dict("records"):

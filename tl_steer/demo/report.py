@@ -58,10 +58,10 @@ def _numbers(result: SiteResult) -> pd.DataFrame:
 
 
 def _figures(results: Results, best: SiteResult) -> dict[str, Figure]:
-    curves = [result.choice.curve.assign(site=site) for site, result in results.sites.items()]
-    tried = pd.concat(curves)
-    tried = tried[tried["hook_name"] != ""]
-    tried = tried.assign(judge=tried["sentiment"], series=tried["hook_name"])
+    curve, chosen = best.choice.curve, best.choice.positive.hook_name
+    tried = curve[curve["hook_name"].isin(["", chosen])]
+    tried = tried.assign(judge=tried["sentiment"], series=chosen)
+    tried = tried.assign(low=tried["sentiment_low"], high=tried["sentiment_high"])
     bars = pd.concat(
         pd.DataFrame(
             {
@@ -78,8 +78,12 @@ def _figures(results: Results, best: SiteResult) -> dict[str, Figure]:
         "Two judges on the test prompts; whiskers are 95 % bootstrap intervals over prompts.": (
             cell_bars(bars)
         ),
-        "What was tried on the validation prompts, and what it cost.": dose_effect(
-            tried, limit=PERPLEXITY_LIMIT
+        "What each strength does on the validation prompts, and what it costs; dotted: chosen.": (
+            dose_effect(
+                tried,
+                limit=PERPLEXITY_LIMIT,
+                chosen=(best.choice.positive.strength, best.choice.negative.strength),
+            )
         ),
         "How well each layer's direction separates reviews that it was not computed from.": (
             layer_curve(results.separation)

@@ -164,7 +164,7 @@ class _Measured:
             name: None if one is None else one.steering(self.directions)
             for name, one in candidates.items()
         }
-        sampling = settings.sampling(samples=4, seed=settings.seed)
+        sampling = settings.sampling(samples=2, seed=settings.seed)
         written = compare(model, settings.validation, conditions, sampling)
         return measure(model, written, self.study.judges[:1])
 
