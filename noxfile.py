@@ -40,7 +40,7 @@ def environment(session: nox.Session, line: str) -> Path:
         HF_HUB_OFFLINE="1",  # nothing here may need a model hub
         MPLBACKEND="agg",
         TOKENIZERS_PARALLELISM="false",
-        # Threads that wait for each other by spinning stand in each other's way on a shared machine.
+        # Threads that wait by spinning stand in each other's way on a shared machine.
         OMP_WAIT_POLICY="PASSIVE",
     )
     if line not in _ready:
