@@ -116,7 +116,7 @@ def test_the_answer_s_vector_is_that_of_its_token(prepend_bos: bool) -> None:
         (ts.TokenAt(0), lambda acts: acts[0]),
         (ts.TokenAt(-2), lambda acts: acts[-2]),
     ],
-    ids=repr,
+    ids=["mean", "last", "first", "second last"],
 )
 def test_vectors_are_what_the_model_s_own_cache_holds(how: Read, of: Any) -> None:
     texts = ["the film was great", "a dull movie", "i saw it and you hated this long story so much"]
