@@ -90,3 +90,12 @@ def test_one_block_serves_one_sequence_after_the_other(model: Any) -> None:
         for cache in (True, False, True):
             found = [generated_by_model(model, text, use_past_kv_cache=cache) for text in TEXTS]
             assert found == alone
+
+
+def test_a_hook_that_writes_in_place_hides_no_continuation(model: Any) -> None:
+    """Without a cache, a pass is known as a continuation by what it begins with."""
+    steering = everywhere_at_once(model, ts.generated, 0.7)
+    own = (SITES[0], lambda acts, hook: acts.mul_(1.5))
+    with model.hooks(fwd_hooks=[own]), ts.steer(model, steering):
+        expected = generated_by_model(model, use_past_kv_cache=True)
+        assert generated_by_model(model, use_past_kv_cache=False) == expected
