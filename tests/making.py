@@ -87,6 +87,15 @@ def own_model(kind: str, architecture: str = "llama") -> Any:
     return model
 
 
+@cache
+def packaged(kind: Any) -> Any:
+    """The packaged model, which tests leave as it is; used once already, as above."""
+    model: Any = ts.packaged_model(kind=kind, device="cpu", progress=False)
+    with torch.inference_mode():
+        model.run_with_cache("a")
+    return model
+
+
 def architecture_of(model: Any) -> str:
     return str(model.cfg.model_name).removeprefix("small-")
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 from exchange_by_hand import acts_of, at, logits, moved
+from kinds import one_architecture
 from making import SITES, direction, rows_of
 from models import ARCHITECTURES, KINDS, small_model, tokenizer
 
@@ -139,6 +140,7 @@ def test_it_is_the_derivative_of_every_metric(kind: str) -> None:
         assert found.baseline.tolist() == pytest.approx([value(row) for row in rows], rel=1e-6)
 
 
+@one_architecture
 def test_class_means_are_a_point_to_go_to(model: Any) -> None:
     name = "blocks.1.hook_resid_post"
     unpaired = ts.ContrastSet(PAIRS.positive, PAIRS.negative)

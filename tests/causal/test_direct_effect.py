@@ -8,6 +8,7 @@ import pytest
 import torch
 from by_hand import plain_model
 from exchange_by_hand import acts_of, at
+from kinds import one_architecture
 from making import architecture_of, assert_same_state, direction, own_model, rows_of, state_of
 from models import KINDS, tokenizer
 from torch import Tensor
@@ -190,6 +191,7 @@ def test_at_zero_nothing_has_an_effect(model: Any) -> None:
     assert paths.frame["share"].isna().all()
 
 
+@one_architecture
 def test_batches_change_nothing(model: Any) -> None:
     torch.testing.assert_close(
         found(model, max_tokens=9).per_prompt, found(model).per_prompt, atol=1e-5, rtol=1e-5

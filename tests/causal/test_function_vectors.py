@@ -6,6 +6,7 @@ import pytest
 import torch
 from by_hand import plain_model
 from exchange_by_hand import acts_of, at, logits, moved
+from kinds import one_architecture
 from making import architecture_of, assert_same_state, own_model, rows_of, shared_model, state_of
 from models import KINDS
 
@@ -123,6 +124,7 @@ def test_the_model_is_left_as_it_was(kind: str) -> None:
     assert_same_state(state_of(model, generate=False), before)
 
 
+@one_architecture
 def test_batches_change_nothing(model: Any) -> None:
     (name,) = one = vector(model)
     some = vector(model, max_tokens=5)[name]

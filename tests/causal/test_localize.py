@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from kinds import one_architecture
 from making import assert_same_state, own_model, state_of
 from models import KINDS
 from scipy.stats import bootstrap
@@ -83,10 +84,11 @@ def test_an_exchange_that_fails_leaves_no_hook(model: Any, by: Any) -> None:
     assert localized(model, by=by).per_prompt.isfinite().all()
 
 
+@one_architecture
 @pytest.mark.parametrize("by", METHODS)
 def test_batches_and_order_change_nothing(model: Any, by: Any) -> None:
     every = localized(model, by=by, positions=EachPosition())
-    for max_tokens in (1, 7, 40):
+    for max_tokens in (1, 40):
         some = localized(model, by=by, positions=EachPosition(), max_tokens=max_tokens)
         assert some.sites == every.sites
         torch.testing.assert_close(
@@ -106,6 +108,7 @@ def test_batches_and_order_change_nothing(model: Any, by: Any) -> None:
     )
 
 
+@one_architecture
 def test_out_of_memory_halves_the_batch(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from tl_steer.causal import running
 

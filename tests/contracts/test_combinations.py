@@ -1,13 +1,12 @@
 """Contracts 1 to 6 over interventions, scopes and strengths together."""
 
+from random import Random
 from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from interventions_of import INTERVENTIONS, ON_HEADS
-from making import few, hooks_of, logits_of, the_same_with_and_without_cache_and_batch
+from making import hooks_of, logits_of, the_same_with_and_without_cache_and_batch
 from scopes_of import SCOPES
 from strengths_of import SITE, STRENGTHS
 
@@ -20,16 +19,24 @@ AT_HEADS = set(ON_HEADS)
 PLACED = {"Dose", "Product", "HoldProjection", "WithinDistribution"}
 """Strengths that belong to the hook point of their direction."""
 
-several_times = settings(few, max_examples=12)
-combinations = given(
-    what=st.sampled_from(sorted({**INTERVENTIONS, **ON_HEADS})),
-    scope=st.sampled_from(sorted(SCOPES)),
-    strength=st.sampled_from(sorted({**NUMBERS, **STRENGTHS})),
-)
+Combination = tuple[str, str, str]
+"""Of an intervention, a scope and a strength."""
 
 
-def made(model: Any, what: str, scope: str, strength: str) -> Any:
+@pytest.fixture(params=range(6))
+def combination(request: pytest.FixtureRequest) -> Combination:
+    """Others for every test and every model, and the same in every run."""
+    random = Random(request.node.name)
+    what, scope, strength = (
+        random.choice(sorted(several))
+        for several in ({**INTERVENTIONS, **ON_HEADS}, SCOPES, {**NUMBERS, **STRENGTHS})
+    )
+    return what, scope, strength
+
+
+def made(model: Any, combination: Combination) -> Any:
     """The combination, as far as its strength and its hook point go together."""
+    what, scope, strength = combination
     at_heads = what in AT_HEADS
     if at_heads and strength.split(",")[0] in PLACED:
         strength = "LinearDecay"
@@ -38,22 +45,18 @@ def made(model: Any, what: str, scope: str, strength: str) -> Any:
     return make(model, Z if at_heads else SITE, given, scope=SCOPES[scope](model))
 
 
-@several_times
-@combinations
-def test_neither_cache_nor_batch_matter(model: Any, what: str, scope: str, strength: str) -> None:
+def test_neither_cache_nor_batch_matter(model: Any, combination: Combination) -> None:
     """Contracts 1, 3, 4 and 5."""
     before = hooks_of(model)
-    steering = ts.Steering(made(model, what, scope, strength))
+    steering = ts.Steering(made(model, combination))
     the_same_with_and_without_cache_and_batch(model, steering)
     assert hooks_of(model) == before
 
 
-@several_times
-@combinations
-def test_zero_and_off_are_nothing(model: Any, what: str, scope: str, strength: str) -> None:
+def test_zero_and_off_are_nothing(model: Any, combination: Combination) -> None:
     """Contracts 2 and 6."""
     plain = logits_of(model)
-    intervention = made(model, what, scope, strength)
+    intervention = made(model, combination)
     for zero in (0.0, lambda acts, context: torch.zeros(context.positions.shape)):
         with ts.steer(model, with_strength(intervention, zero)):
             assert torch.equal(logits_of(model), plain)
@@ -61,14 +64,12 @@ def test_zero_and_off_are_nothing(model: Any, what: str, scope: str, strength: s
         assert torch.equal(logits_of(model), plain)
 
 
-@several_times
-@combinations
 def test_beside_another_one_the_order_is_what_is_written(
-    model: Any, what: str, scope: str, strength: str
+    model: Any, combination: Combination
 ) -> None:
     """Contract 6: leaving one out is switching it off."""
-    one = made(model, what, scope, strength)
-    other = made(model, "ablate", "prompt", "a number")
+    one = made(model, combination)
+    other = made(model, ("ablate", "prompt", "a number"))
     with ts.steer(model, one, other):
         together = logits_of(model)
     steering = ts.Steering(one=one, other=other)

@@ -9,6 +9,10 @@ import pytest
 from tl_steer.data.cache import build_once, cache_dir
 from tl_steer.errors import AssetError
 
+# Processes of their own, each forked from one that has imported what they need.
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["tl_steer.data.cache"])
+
 
 def write_slowly(folder: Path) -> None:
     """Leave the folder visibly incomplete for a while."""
@@ -88,7 +92,7 @@ def test_an_interrupted_build_leaves_nothing(tmp_path: Path, error: BaseExceptio
 
 def test_what_a_killed_process_left_is_cleaned_away(tmp_path: Path) -> None:
     target = tmp_path / "target"
-    process = multiprocessing.get_context("spawn").Process(target=build_for_ever, args=(target,))
+    process = PROCESSES.Process(target=build_for_ever, args=(target,))
     process.start()
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob(".target.partial/half")):
@@ -106,8 +110,7 @@ def test_what_a_killed_process_left_is_cleaned_away(tmp_path: Path) -> None:
 
 def test_two_processes_at_once_build_it_once(tmp_path: Path) -> None:
     target, log = tmp_path / "target", tmp_path / "log"
-    context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=build_in_process, args=(target, log)) for _ in range(3)]
+    processes = [PROCESSES.Process(target=build_in_process, args=(target, log)) for _ in range(3)]
     for process in processes:
         process.start()
     for process in processes:

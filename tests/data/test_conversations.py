@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 import torch
+from making import packaged
 from models import small_model, tokenizer
 
 import tl_steer as ts
@@ -116,7 +117,7 @@ def test_a_template_that_does_not_mark_answers_is_refused(template: str) -> None
 
 @pytest.mark.packaged
 def test_answers_of_the_packaged_model() -> None:
-    model: Any = ts.packaged_model(device="cpu", progress=False)
+    model = packaged("bridge")
     at = "blocks.10.hook_resid_post"
     prompts = ["Is the film good?", "What did you think of the plot?"]
     answers = ["I loved it.", "It was dull, and much too long."]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from making import direction, own_model
+from making import direction, own_model, packaged
 
 import tl_steer as ts
 from tl_steer.cli import main
@@ -30,7 +30,7 @@ def test_spread_divides_the_dose(small: Any) -> None:
 
 @pytest.mark.packaged
 def test_both_prompts_of_a_pair_have_equally_many_tokens() -> None:
-    model = ts.packaged_model()
+    model = packaged("bridge")
     pairs = minimal_pairs()
     assert len(pairs.positive) == 24
     own, other = (tokenize(model, side) for side in (pairs.positive, pairs.negative))

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 import torch
 from by_hand import logits_by_hand
+from kinds import one_architecture
 from making import (
     SCOPES,
     architecture_of,
@@ -91,6 +92,7 @@ def test_prompts_are_prompts_and_continuations_are_generated(kind: str, scope: s
         )
 
 
+@one_architecture
 @pytest.mark.parametrize(
     "at",
     [

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 import torch
+from kinds import one_architecture
 from making import SITES, TEXTS, direction
-from models import KINDS
 from scopes_of import SCOPES
 from strengths_of import STRENGTHS
 
@@ -46,13 +46,7 @@ def same_as_apart(model: Any, steering: Any, monkeypatch: pytest.MonkeyPatch) ->
     )
 
 
-LLAMAS = pytest.mark.parametrize(
-    "model", [(kind, "llama") for kind in KINDS], ids="-".join, indirect=True
-)
-"""What is remembered depends on the model's class, and not on its architecture."""
-
-
-@LLAMAS
+@one_architecture
 @pytest.mark.parametrize("name", STRENGTHS)
 def test_strengths_remember_what_they_should(
     model: Any, name: str, monkeypatch: pytest.MonkeyPatch
@@ -62,7 +56,7 @@ def test_strengths_remember_what_they_should(
         same_as_apart(model, ts.Steering(add), monkeypatch)
 
 
-@LLAMAS
+@one_architecture
 @pytest.mark.parametrize("name", SCOPES)
 def test_scopes_remember_what_they_should(
     model: Any, name: str, monkeypatch: pytest.MonkeyPatch

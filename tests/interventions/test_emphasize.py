@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from kinds import one_architecture
 from making import (
     TEXTS,
     batch_of,
@@ -114,6 +115,7 @@ def test_the_share_is_reached_and_not_lowered(model: Any) -> None:
     torch.testing.assert_close(after[~can], before[~can])
 
 
+@one_architecture
 @pytest.mark.parametrize("keys", ["words", "slice", "prompt"])
 def test_neither_cache_nor_batch_matter(model: Any, keys: str) -> None:
     meant = {"words": COMMON, "slice": slice(1, 3), "prompt": ts.prompt}[keys]

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
+from making import packaged
 
 import tl_steer as ts
 from tl_steer.data import packaged_model_dir
@@ -22,14 +23,15 @@ def reviews() -> ts.ContrastSet:
     return ts.ContrastSet(whole.positive[N : 2 * N], whole.negative[4 * N : 5 * N], name="reviews")
 
 
-@cache
-def model() -> Any:
-    return ts.packaged_model(device="cpu")
+def ours(texts: ts.ContrastSet, max_tokens: int | None = None) -> ts.Activations:
+    return ts.capture(
+        packaged("bridge"), texts, at=[RESID, MLP], max_tokens=max_tokens, progress=False
+    )
 
 
 @cache
-def ours(max_tokens: int | None = None) -> ts.Activations:
-    return ts.capture(model(), reviews(), at=[RESID, MLP], max_tokens=max_tokens, progress=False)
+def ours_of_all() -> ts.Activations:
+    return ours(reviews())
 
 
 @cache
@@ -39,9 +41,12 @@ def by_hugging_face() -> dict[str, list[torch.Tensor]]:
 
     folder = packaged_model_dir()
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    plain = AutoModelForCausalLM.from_pretrained(
+    whole = AutoModelForCausalLM.from_pretrained(
         folder, local_files_only=True, dtype=torch.float32, attn_implementation="eager"
-    ).eval()
+    )
+    plain = whole.eval().model
+    # What comes later changes nothing here.
+    plain.layers = plain.layers[:18]
     found: dict[str, list[torch.Tensor]] = {RESID: [], MLP: []}
 
     def keep(name: str) -> Any:
@@ -50,11 +55,11 @@ def by_hugging_face() -> dict[str, list[torch.Tensor]]:
 
         return hook
 
-    plain.model.layers[17].register_forward_hook(keep(RESID))
-    plain.model.layers[14].mlp.register_forward_hook(keep(MLP))
+    plain.layers[17].register_forward_hook(keep(RESID))
+    plain.layers[14].mlp.register_forward_hook(keep(MLP))
     with torch.inference_mode():
         for text in reviews().texts:
-            plain.model(tokenizer(text, add_special_tokens=False, return_tensors="pt")["input_ids"])
+            plain(tokenizer(text, add_special_tokens=False, return_tensors="pt")["input_ids"])
     return found
 
 
@@ -72,10 +77,10 @@ def test_a_direction_equals_one_from_plain_hugging_face(name: str) -> None:
     acts, massive = kept(name)
     means = torch.stack([each.mean(0) for each in acts])
     expected = means[:N].mean(0) - means[N:].mean(0)
-    found = ts.mean_difference(ours())[name]
+    found = ts.mean_difference(ours_of_all())[name]
     assert (found.vector.double() - expected).norm() <= 1e-4 * expected.norm()
     assert found.scale == pytest.approx(float(torch.cat(acts).norm(dim=-1).mean()), rel=1e-4)
-    left_out = ours().left_out.loc[name]
+    left_out = ours_of_all().left_out.loc[name]
     assert (left_out["bos"], left_out["first"], left_out["massive"]) == (0, 2 * N, massive)
 
 
@@ -90,9 +95,20 @@ def test_there_are_sinks_that_would_drown_the_direction() -> None:
     assert with_sinks.norm() > 2 * without.norm()
 
 
-@pytest.mark.parametrize("max_tokens", [64, 1024])
+@cache
+def ours_of_some() -> ts.Activations:
+    return ours(some())
+
+
+def some() -> ts.ContrastSet:
+    """Two of these, one in each class, hold such a token."""
+    return ts.ContrastSet(reviews().positive[:8], reviews().negative[8:16])
+
+
+@pytest.mark.parametrize("max_tokens", [64, 256])
 def test_batches_change_nothing_but_rounding(max_tokens: int) -> None:
-    found, expected = ours(max_tokens), ours()
+    found, expected = ours(some(), max_tokens), ours_of_some()
+    assert expected.left_out.loc[RESID, "massive"] >= 2
     pd.testing.assert_frame_equal(found.left_out, expected.left_out)
     for name in (RESID, MLP):
         gap = (found[name] - expected[name]).norm(dim=-1)

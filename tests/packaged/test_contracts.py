@@ -14,6 +14,7 @@ from making import (
     greedy,
     hooks_of,
     logits_of,
+    packaged,
     rows_of,
 )
 from models import has_hooked
@@ -35,15 +36,6 @@ DOSE = 0.4
 @pytest.fixture(scope="module", params=KINDS)
 def model(request: pytest.FixtureRequest) -> Any:
     return packaged(request.param)
-
-
-@cache
-def packaged(kind: Any) -> Any:
-    """Used once already, so that the model's own hooks are in their places."""
-    model: Any = ts.packaged_model(kind=kind, device="cpu", progress=False)
-    with torch.inference_mode():
-        model.run_with_cache("a")
-    return model
 
 
 @cache
@@ -78,7 +70,7 @@ def fingerprint(model: Any) -> list[tuple[str, int, int, float, bool]]:
             name,
             tensor.data_ptr(),
             tensor._version,
-            float(tensor.detach().double().sum()),
+            float(tensor.detach().sum(dtype=torch.float64)),
             tensor.is_leaf,
         )
         for name, tensor in tensors

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from making import generated_by_us, greedy
+from making import generated_by_us, greedy, packaged
 
 import tl_steer as ts
 from tl_steer.lens.context import Context
@@ -27,9 +27,8 @@ TWO = (
 )
 
 
-@cache
 def model() -> Any:
-    return ts.packaged_model(device="cpu", progress=False)
+    return packaged("bridge")
 
 
 @cache

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from kinds import one_architecture
 from making import (
     TEXTS,
     batch_of,
@@ -96,6 +97,7 @@ def test_shares_are_what_the_patterns_say(
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
+@one_architecture
 @pytest.mark.parametrize("name", KEYS)
 def test_neither_cache_nor_batch_matter(model: Any, name: str) -> None:
     scope = AttendsTo(KEYS[name], PATTERN, above=0.3)

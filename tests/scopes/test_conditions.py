@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 from activations_of import INFO
+from kinds import one_architecture
 from making import TEXTS, batch_of, direction, rows_of, the_same_with_and_without_cache_and_batch
 from torch import Tensor
 
@@ -121,6 +122,7 @@ def gates(model: Any) -> dict[str, Any]:
     }
 
 
+@one_architecture
 @pytest.mark.parametrize(
     "name",
     ["per token", "similar", "per prompt", "last of prompt", "latched", "and", "or", "not"],

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from kinds import one_architecture
 from making import (
     TEXTS,
     batch_of,
@@ -36,6 +37,7 @@ SCOPES: dict[str, Any] = {
 }
 
 
+@one_architecture
 @pytest.mark.parametrize("name", SCOPES)
 def test_neither_cache_nor_batch_matter(model: Any, name: str) -> None:
     steering = everywhere_at_once(model, SCOPES[name])

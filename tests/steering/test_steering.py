@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from kinds import one_architecture
 from making import (
     SCOPES,
     SITES,
@@ -29,6 +30,7 @@ from tl_steer.lens.loading import wrap
 from tl_steer.lens.protocol import dtype_of
 
 
+@one_architecture
 @few
 @given(scope=st.sampled_from(sorted(SCOPES)), strength=st.floats(-2, 2, width=32))
 def test_three_ways_are_one(model: Any, scope: str, strength: float) -> None:

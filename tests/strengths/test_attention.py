@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+from kinds import one_architecture
 from making import (
     TEXTS,
     batch_of,
@@ -38,6 +39,7 @@ def test_what_is_added_is_what_the_pattern_says(model: Any, strongest: bool) -> 
     assert bool(((shares > 0) & (shares < 1)).any())
 
 
+@one_architecture
 def test_neither_cache_nor_batch_matter(model: Any) -> None:
     strength = AttentionTo(WORDS, PATTERN, factor=6.0)
     steering = ts.Steering(ts.Add(direction(model, "blocks.2.hook_resid_post"), strength))

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from kinds import one_architecture
 from making import assert_left_as_it_was, own_model, shared_model
 from models import KINDS, small_model
 
@@ -140,6 +141,7 @@ def test_a_model_in_half_precision_trains_a_vector_in_full(kind: str) -> None:
     assert not torch.equal(half.direction.vector, rounded)
 
 
+@one_architecture
 def test_the_same_seed_gives_the_same_and_batches_do_not_matter(model: Any) -> None:
     settings = {"steps": 3, "batch_size": 3}
     one, again = found(model, **settings), found(model, **settings)

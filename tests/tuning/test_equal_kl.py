@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+from kinds import one_architecture
 from making import TEXTS, direction, hooks_of, own_model
 
 import tl_steer as ts
@@ -68,6 +69,7 @@ def test_what_is_found_is_just_within_the_limit(small: Any, limit: float) -> Non
     assert mean_kl(small, TEXTS, made(dose)) == kl
 
 
+@one_architecture
 @pytest.mark.parametrize("limit", [0.01, 0.2])
 def test_all_at_once_is_each_alone(model: Any, limit: float) -> None:
     several = [direction(model, SITE, seed) * (1 + seed) for seed in range(4)]

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+from kinds import one_architecture
 from making import as_users_run_it, direction, hooks_of, rows_of
 
 import tl_steer as ts
@@ -77,6 +78,7 @@ def test_the_mean_over_a_continuation(model: Any) -> None:
     assert float(answer.strengths[2]) < 6.0
 
 
+@one_architecture
 def test_batches_do_not_matter(model: Any) -> None:
     several = [direction(model, SITE, seed) for seed in range(3)]
     add = ts.Add(several, [1.0, 2.0, 3.0], scope=ts.last_prompt_token)

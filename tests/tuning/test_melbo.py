@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from kinds import one_architecture
 from making import SITES, TEXTS, assert_left_as_it_was, own_model, rows_of, shared_model
 from models import KINDS
 
@@ -135,6 +136,7 @@ def test_a_planted_direction_is_found(kind: str) -> None:
     assert made.changes[0] > 3 * made.changes[1]
 
 
+@one_architecture
 def test_the_same_seed_gives_the_same_and_batches_do_not_matter(model: Any) -> None:
     one, again = (found(model, steps=3) for _ in range(2))
     other = found(model, steps=3, seed=1)

@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kinds import one_architecture
 from making import assert_left_as_it_was, own_model, rows_of, shared_model
 from models import KINDS
 
@@ -133,6 +134,7 @@ def test_of_a_contrast_set_the_positive_texts_are_taken(model: Any) -> None:
     assert one.direction.scale == pytest.approx(captured.norms[AT], rel=1e-4)
 
 
+@one_architecture
 def test_the_same_seed_gives_the_same_and_batches_do_not_matter(model: Any) -> None:
     options = {"steps": 3, "batch_size": 4, "sparsity": 0.5}
     one, again = found(model, **options), found(model, **options)

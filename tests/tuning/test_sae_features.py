@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
+from kinds import one_architecture
 from making import as_users_run_it, shared_model
 from torch import Tensor
 
@@ -168,6 +169,7 @@ def by_hand(model: Any, place: str, prompt: str, shift: Tensor, own: Tensor) -> 
     return float(probabilities[own].max()) * (1 - min(ranks) / len(order))
 
 
+@one_architecture
 def test_batches_do_not_matter(model: Any) -> None:
     sae = planted(model)
     one, other = (found(model, sae, max_tokens=limit).frame for limit in (8, 10_000))
