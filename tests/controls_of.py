@@ -8,7 +8,7 @@ from making import direction, shared_model
 
 import tl_steer as ts
 from tl_steer.evaluation.controlled import Controlled
-from tl_steer.evaluation.controls import against_controls
+from tl_steer.experiments.controls import against_controls
 
 SITE = "blocks.1.hook_resid_post"
 PROMPTS = ("the film was very good", "a movie", "i loved it so much and the plot", "the end")

@@ -74,7 +74,6 @@ from tl_steer.evaluation.causal_figures import (
 )
 from tl_steer.evaluation.classifier_judge import FunctionJudge, classifier_judge, function_judge
 from tl_steer.evaluation.controlled import Controlled
-from tl_steer.evaluation.controls import against_controls
 from tl_steer.evaluation.diversity import distinct_n, repetition
 from tl_steer.evaluation.formality_judge import formality_judge
 from tl_steer.evaluation.likelihood_contrast import likelihood_contrast, likelihood_contrasts
@@ -100,6 +99,8 @@ from tl_steer.evaluation.vader import vader_judge
 from tl_steer.experiments.calibrate import calibrate
 from tl_steer.experiments.calibration import Calibration, OperatingPoint
 from tl_steer.experiments.constraints import Constraints
+from tl_steer.experiments.control_conditions import Controls
+from tl_steer.experiments.controls import against_controls, each_against_controls
 from tl_steer.experiments.examples import examples
 from tl_steer.experiments.figures import dose_effect_curves, pareto, pareto_front
 from tl_steer.experiments.heatmap import layer_strength_heatmap
@@ -109,6 +110,7 @@ from tl_steer.experiments.report_html import report_html
 from tl_steer.experiments.report_markdown import report_markdown
 from tl_steer.experiments.results import StudyResults
 from tl_steer.experiments.spread_figures import per_prompt_spread, sigma_bars
+from tl_steer.experiments.study import study
 from tl_steer.experiments.sweep import sweep
 from tl_steer.experiments.swept import Swept
 from tl_steer.experiments.verdicts import verdict_table, verdicts
@@ -210,6 +212,7 @@ __all__ = [
     "Constraints",
     "ContrastSet",
     "Controlled",
+    "Controls",
     "Custom",
     "Denoising",
     "Diagnosis",
@@ -322,6 +325,7 @@ __all__ = [
     "dose_effect_curves",
     "dose_to_flip",
     "drift",
+    "each_against_controls",
     "effects_per_prompt",
     "english_french",
     "everywhere",
@@ -413,6 +417,7 @@ __all__ = [
     "steering_at",
     "strength_within_kl",
     "strengths_at_kl",
+    "study",
     "sweep",
     "token_projections",
     "top_tokens",

@@ -51,6 +51,12 @@ def _causal(parsed: argparse.Namespace) -> None:
     report_causal(parsed.output, device=parsed.device, quick=parsed.quick)
 
 
+def _study(parsed: argparse.Namespace) -> None:
+    from tl_steer.demo.film_study import report_film_study
+
+    report_film_study(parsed.output, device=parsed.device, quick=parsed.quick)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tl_steer", description="Activation steering for TransformerLens models."
@@ -102,6 +108,19 @@ def _parser() -> argparse.ArgumentParser:
             "same change of the next token."
         ),
     )
+    study = _command(
+        commands,
+        "study",
+        _study,
+        "tl_steer_study",
+        brief="is it the direction? four estimators beside their controls, as a report",
+        long=(
+            "Choose where and how strongly on validation prompts, measure on neutral, negative and "
+            "positive ones, and compare at equal KL with random directions, shuffled labels and an "
+            "instruction. Run it again to go on where it was interrupted."
+        ),
+    )
+    study.add_argument("subject", choices=["sentiment"], help="what is steered")
     return parser
 
 
@@ -113,8 +132,8 @@ def _command(
     *,
     brief: str,
     long: str,
-) -> None:
-    command = commands.add_parser(name, help=brief, description=long)
+) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = commands.add_parser(name, help=brief, description=long)
     command.add_argument("--quick", action="store_true", help="a small version, to see it work")
     command.add_argument("--device", help="cpu, cuda, cuda:1 … (default: cuda where there is one)")
     command.add_argument(
@@ -124,3 +143,4 @@ def _command(
         help="folder for what is found (default: %(default)s)",
     )
     command.set_defaults(run=run)
+    return command

@@ -159,7 +159,12 @@ def controlled_of(
         moved = base + mean + (0.02 * draws.normal(size=base.shape) if kind != "none" else 0)
         for (index, sample), score in np.ndenumerate(moved):
             text = {"condition": name, "prompt_index": index, "sample": sample}
-            text |= {"prompt": prompts[index], "text": f" by {name}", "score": float(score)}
+            text |= {
+                "prompt": prompts[index],
+                "text": f" by {name}",
+                "score": float(score),
+                "seed": 0,
+            }
             texts.append(text)
         own = {"kind": kind, "name": name, "strength": 2.0 * (kind != "none"), "dose": 0.12}
         own |= {"kl": 0.1 if name in short else 0.2 * (kind != "none"), "judge": moved.mean()}

@@ -157,6 +157,7 @@ def calibrate(
     calibration = Calibration(
         curve=_frame(found),
         chosen=chosen,
+        best_of={name: _point(found, way, name) for name in _tried(found)},
         test=None if tested is None else _frame(tested),
         swept=Swept(pd.concat(texts, ignore_index=True), (judge.name,)),
         judge=judge.name,
@@ -217,9 +218,28 @@ class _Trying:
         return [(self.way * row[tries.judge], limits.excesses(row, tries.base)) for row in rows]
 
 
-def _best(tries: Tries, way: int) -> tuple[int, float] | None:
+def _point(tries: Tries, way: int, name: str) -> OperatingPoint:
+    """The best of one direction, or what oversteps the limits least."""
+    best = _best(tries, way, name)
+    if best is None:
+        own = [each for each in tries.rows if tries.places[each[0]].name == name]
+        best = min(own, key=lambda each: float(tries.rows[each]["excess"]))
+    place, strength = tries.places[best[0]], best[1]
+    return OperatingPoint(name, place.direction, strength, str(tries.rows[best]["why_not"]))
+
+
+def _tried(tries: Tries) -> list[str]:
+    """Names of the directions that were tried; a search need not try all of them."""
+    return list(dict.fromkeys(tries.places[place].name for place, _ in sorted(tries.rows)))
+
+
+def _best(tries: Tries, way: int, name: str | None = None) -> tuple[int, float] | None:
     """Place and strength of the best that is within the limits."""
-    allowed = {each: row for each, row in tries.rows.items() if row["feasible"]}
+    allowed = {
+        each: row
+        for each, row in tries.rows.items()
+        if row["feasible"] and name in (None, tries.places[each[0]].name)
+    }
 
     def rank(each: tuple[int, float]) -> tuple[float, float]:
         row = allowed[each]

@@ -1,5 +1,6 @@
 """Calibration: an operating point, and all that was tried on the way to it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -30,6 +31,9 @@ class OperatingPoint:
     direction: Direction
     strength: float
     """Negative to steer away from the direction."""
+
+    over: str = ""
+    """Which constraints it oversteps, in words; empty where it is within them."""
 
     @property
     def hook_name(self) -> str:
@@ -62,6 +66,10 @@ class Calibration:
 
     chosen: OperatingPoint | None
     """``None`` where nothing was within the constraints."""
+
+    best_of: Mapping[str, OperatingPoint]
+    """The best of each direction by itself; where nothing of it was within the constraints, what
+    overstepped them least."""
 
     test: pd.DataFrame | None
     """The same columns for the test prompts: no steering, and the operating point."""

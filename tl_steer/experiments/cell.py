@@ -8,7 +8,8 @@ from tl_steer.directions.direction import Direction
 from tl_steer.experiments.content import digest
 from tl_steer.generation.sampling import Sampling
 from tl_steer.interventions.add import Add
-from tl_steer.lens.tokens import Chat
+from tl_steer.lens.protocol import SteerableModel
+from tl_steer.lens.tokens import Chat, TokenIds, tokenize
 from tl_steer.scopes.positions import Scope
 from tl_steer.steering import Steering
 
@@ -24,6 +25,21 @@ class PromptSet:
     prompts: tuple[str, ...]
     chat: Chat | None = None
     prepend_bos: bool | None = None
+    before: str = ""
+    """Text that is read before each prompt, such as an instruction in place of a vector."""
+
+    @property
+    def read(self) -> tuple[str, ...]:
+        """What the model reads."""
+        return tuple(self.before + prompt for prompt in self.prompts)
+
+    def tokens(self, model: SteerableModel) -> list[TokenIds]:
+        """Tokens of the prompts alone."""
+        return tokenize(model, self.prompts, prepend_bos=self.prepend_bos, chat=self.chat)
+
+    def read_tokens(self, model: SteerableModel) -> list[TokenIds]:
+        """Tokens of what the model reads."""
+        return tokenize(model, self.read, prepend_bos=self.prepend_bos, chat=self.chat)
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +50,7 @@ class Cell:
     """What the direction is called."""
 
     direction: Direction | None
-    """``None`` where nothing is done."""
+    """``None`` where nothing is added."""
 
     strength: float
     scope_name: str
@@ -63,7 +79,7 @@ class Cell:
     def label(self) -> str:
         """The setting in one line."""
         if self.direction is None:
-            return NONE
+            return self.name
         place = f"{self.direction.hook_name}, {self.scope_name}"
         return f"{self.name} × {self.strength:.4g} ({place})"
 

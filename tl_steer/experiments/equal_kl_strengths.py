@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from tl_steer.directions.direction import Direction
 from tl_steer.experiments.cell import PromptSet
 from tl_steer.lens.protocol import SteerableModel
-from tl_steer.lens.tokens import tokenize
 from tl_steer.scopes.positions import Scope
 from tl_steer.tuning.equal_kl import NEAR, NextTokenKL, strengths_at_kl
 
@@ -32,8 +31,7 @@ def equal_kl_strengths(
     Returns:
         The strength of each, with the sign of ``way``, and the KL that it has.
     """
-    rows = tokenize(model, prompts.prompts, prepend_bos=prompts.prepend_bos, chat=prompts.chat)
-    measure = NextTokenKL.on_rows(model, rows)
+    measure = NextTokenKL.on_rows(model, prompts.tokens(model))
     found: dict[int, tuple[float, float]] = {}
     for hook_name in dict.fromkeys(each.hook_name for each in directions):
         here = [n for n, each in enumerate(directions) if each.hook_name == hook_name]

@@ -56,17 +56,13 @@ def grid(
         DataError: For nothing to combine, a name that is taken twice, or an empty prompt set.
         SteerError: For strengths and doses at once, or numbers that are not finite.
     """
-    sets = _prompt_sets(prompts, chat, prepend_bos)
+    sets = prompt_sets(prompts, chat, prepend_bos)
     named = _directions(directions)
     scoped = _scopes(scopes)
     numbers, are_doses = _numbers(strengths, doses)
-    several = (sampling.seed,) if seeds is None else tuple(seeds)
-    if not several or len(set(several)) < len(several):
-        raise DataError(f"seeds={list(several)}: one or more, each of them once.")
     cells = []
     for prompt_set in sets:
-        for seed in several:
-            drawn = replace(sampling, seed=int(seed))
+        for drawn in seeded(sampling, seeds):
             nothing = next(iter(scoped.items()))
             cells.append(Cell(NONE, None, 0.0, "", nothing[1], prompt_set, drawn))
             cells += [
@@ -85,6 +81,18 @@ def grid(
                 for number in numbers
             ]
     return Grid(tuple(cells))
+
+
+def seeded(sampling: Sampling, seeds: Sequence[int] | None) -> list[Sampling]:
+    """The sampling with each of several seeds, or as it is.
+
+    Raises:
+        DataError: For no seed, or one that comes twice.
+    """
+    several = (sampling.seed,) if seeds is None else tuple(seeds)
+    if not several or len(set(several)) < len(several):
+        raise DataError(f"seeds={list(several)}: one or more, each of them once.")
+    return [replace(sampling, seed=int(seed)) for seed in several]
 
 
 def _meets(one: Cell, other: Cell) -> bool:
@@ -124,12 +132,22 @@ def _scopes(scopes: Scope | slice | Mapping[str, Scope | slice]) -> dict[str, Sc
             raise DataError("no scope came; leave scopes= out to steer every token.")
         return {str(name): as_scope(scope) for name, scope in scopes.items()}
     scope = as_scope(scopes)
-    return {str(getattr(scope, "__name__", repr(scope))): scope}
+    return {scope_name(scope): scope}
 
 
-def _prompt_sets(
+def scope_name(scope: Scope) -> str:
+    """What a scope is called where nobody named it."""
+    return str(getattr(scope, "__name__", repr(scope)))
+
+
+def prompt_sets(
     prompts: Mapping[str, Sequence[str]] | Sequence[str], chat: object, prepend_bos: bool | None
 ) -> list[PromptSet]:
+    """Prompts as sets by name.
+
+    Raises:
+        DataError: For one string, or a set without prompts.
+    """
     if isinstance(prompts, str):
         raise DataError("one string came as prompts; give a list, or lists by name.")
     named = prompts if isinstance(prompts, Mapping) else {"prompts": prompts}

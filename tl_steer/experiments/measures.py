@@ -13,10 +13,11 @@ from tl_steer.evaluation.judges import Judge
 from tl_steer.evaluation.perplexity import log_probs
 from tl_steer.evaluation.relevance import relevance
 from tl_steer.evaluation.side_effects import neutral_kl
+from tl_steer.experiments.cell import PromptSet
 from tl_steer.generation.generations import Generations
 from tl_steer.lens.fingerprint import fingerprint
 from tl_steer.lens.protocol import SteerableModel
-from tl_steer.lens.tokens import tokenize
+from tl_steer.lens.tokens import TokenIds, tokenize
 from tl_steer.steering import Steering
 from tl_steer.steering.merged import merged
 from tl_steer.tuning.equal_kl import NextTokenKL
@@ -61,19 +62,29 @@ class Measures:
         model: SteerableModel,
         generations: Generations,
         steerings: Mapping[str, Steering | None],
+        prompts: PromptSet,
     ) -> pd.DataFrame:
         """Add what is measured to a frame of texts.
 
+        Whatever was read before the prompts, texts are taken as continuations of the prompts.
+
         Args:
             model: The one that wrote, as it is.
-            generations: Of conditions of the same prompts.
+            generations: Of conditions of these prompts.
             steerings: By condition, in the order of the generations.
+            prompts: What was continued.
 
         Raises:
             DataError: When a judge does not give one number for each text.
             NonFiniteError: When it gives one that is not finite.
         """
-        frame = generations.frame.copy()
+        alone = prompts.tokens(model)
+        frame = generations.frame.assign(
+            prompt=[prompts.prompts[i] for i in generations.frame["prompt_index"]],
+            prompt_tokens=[list(alone[i]) for i in generations.frame["prompt_index"]],
+        )
+        generations = replace(generations, frame=frame)
+        frame = frame.copy()
         for judge in self.judges:
             frame[judge.name] = scores_of(judge, generations.texts)
         rows = [
@@ -82,7 +93,7 @@ class Measures:
         ]
         frame["nll"] = [-float(sum(each)) for each in log_probs(model, rows)]
         frame["n_tokens"] = [len(text) for _, text in rows]
-        frame["kl"] = _next_token_kl(model, frame, steerings)
+        frame["kl"] = _next_token_kl(model, frame, steerings, alone, prompts.read_tokens(model))
         if self.relevance:
             frame["relevance"] = np.asarray(relevance(model, generations), dtype=float)
         if self.neutral:
@@ -131,13 +142,16 @@ def scores_of(judge: Judge, texts: Sequence[str]) -> list[float]:
 
 
 def _next_token_kl(
-    model: SteerableModel, frame: pd.DataFrame, steerings: Mapping[str, Steering | None]
+    model: SteerableModel,
+    frame: pd.DataFrame,
+    steerings: Mapping[str, Steering | None],
+    alone: Sequence[TokenIds],
+    read: Sequence[TokenIds],
 ) -> list[float]:
-    first = frame[frame["condition"] == next(iter(steerings))].drop_duplicates("prompt_index")
-    prompts = [tuple(row) for row in first["prompt_tokens"]]
-    together = merged(list(steerings.values()), times=len(prompts))
-    measure = NextTokenKL.on_rows(model, prompts)
-    found = measure.of_rows(together, prompts * len(steerings)).view(len(steerings), -1)
+    """Of each text: steered after what was read, against unsteered after the prompt alone."""
+    together = merged(list(steerings.values()), times=len(alone))
+    measure = NextTokenKL.on_rows(model, alone)
+    found = measure.of_rows(together, [*read] * len(steerings)).view(len(steerings), -1)
     by_name = dict(zip(steerings, found.clamp(min=0).tolist(), strict=True))
     return [
         by_name[name][prompt]

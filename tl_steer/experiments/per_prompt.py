@@ -83,7 +83,6 @@ def texts_of(name: str, controlled: Controlled) -> pd.DataFrame:
                 dose=float(row["dose"]) if steered else 0.0,
                 scope="",
                 prompts="",
-                seed=controlled.generations.sampling.seed,
                 **{controlled.judge: own["score"].to_numpy(float)},
             )
         )

@@ -19,7 +19,7 @@ from tl_steer.generation.continuing import default_room
 from tl_steer.generation.generate import compare
 from tl_steer.lens.fingerprint import fingerprint
 from tl_steer.lens.protocol import SteerableModel, device_of, model_info, require_steerable
-from tl_steer.lens.tokens import check_lengths, tokenize
+from tl_steer.lens.tokens import check_lengths
 
 _CPU_ROWS = 128
 
@@ -56,9 +56,9 @@ class Job:
         longest = 1
         sets = {id(cell.prompts): cell for cell in cells}
         for cell in sets.values():
-            asked, room = cell.prompts, cell.sampling.max_new_tokens
-            rows = tokenize(model, asked.prompts, prepend_bos=asked.prepend_bos, chat=asked.chat)
-            check_lengths(model, rows, asked.prompts, room=room)
+            room = cell.sampling.max_new_tokens
+            rows = cell.prompts.read_tokens(model)
+            check_lengths(model, rows, cell.prompts.read, room=room)
             longest = max(longest, room + max(map(len, rows)))
         for cell in cells:
             if cell.steering is not None:
@@ -83,7 +83,7 @@ class Job:
         first = next(iter(cells.values()))
         generations = compare(
             model,
-            first.prompts.prompts,
+            first.prompts.read,
             steerings,
             first.sampling,
             chat=first.prompts.chat,
@@ -91,7 +91,7 @@ class Job:
             progress=False,
         )
         with torch.inference_mode():
-            measured = self.measures.of(model, generations, steerings)
+            measured = self.measures.of(model, generations, steerings, first.prompts)
         found = {}
         for key in wanted:
             part = measured[measured["condition"] == key].reset_index(drop=True)

@@ -28,8 +28,8 @@ from tl_steer.demo.planted import planted
 from tl_steer.demo.planted_words import PRAISE
 from tl_steer.directions.provenance import Provenance
 from tl_steer.evaluation.control_directions import orthogonal_directions, shuffled_directions
-from tl_steer.evaluation.controls import against_controls
 from tl_steer.evaluation.statistics import paired_difference
+from tl_steer.experiments.controls import against_controls
 from tl_steer.lens.protocol import model_info
 from tl_steer.tuning.equal_kl import mean_kl
 

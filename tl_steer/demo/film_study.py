@@ -1,0 +1,174 @@
+"""Does sentiment steering work, and with which estimator? The study on film reviews."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tl_steer.capture import capture
+from tl_steer.data.own_sets import neutral_background
+from tl_steer.data.packaged_model import packaged_model
+from tl_steer.data.reviews import rotten_tomatoes
+from tl_steer.demo.output import markdown, require_device, require_writable
+from tl_steer.demo.prompts import TEST, VALIDATION
+from tl_steer.directions.direction import Direction
+from tl_steer.directions.logistic_probe import logistic_probe
+from tl_steer.directions.mean_difference import mean_difference
+from tl_steer.directions.principal_component import principal_component
+from tl_steer.directions.whitened_mean_difference import whitened_mean_difference
+from tl_steer.evaluation.sentiment_judge import sentiment_judge
+from tl_steer.evaluation.vader import vader_judge
+from tl_steer.experiments.control_conditions import Controls
+from tl_steer.experiments.results import StudyResults
+from tl_steer.experiments.study import study
+from tl_steer.experiments.verdicts import headline
+from tl_steer.generation.sampling import Sampling
+from tl_steer.lens.protocol import SteerableModel
+from tl_steer.robustness.film_prompts import PHRASINGS, RESISTING
+
+_log = logging.getLogger(__name__)
+
+SITE = "hook_resid_post"
+ESTIMATORS = {
+    "mean difference": mean_difference,
+    "whitened mean difference": whitened_mean_difference,
+    "logistic probe": logistic_probe,
+    "principal component": principal_component,
+}
+INSTRUCTION = "The following was written by somebody who loved the film.\n"
+_SHOWN = ["method", "prompts", "sentiment_share", "perplexity", "distinct_2", "sigma", "beats"]
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much of everything."""
+
+    reviews: int = 512
+    """Of each class, to find directions in."""
+
+    layers: tuple[int, ...] = (13, 15, 17)
+    doses: tuple[float, ...] = (-0.3, -0.2, -0.1, 0.1, 0.2, 0.3)
+    tries: int = 5
+    n_random: int = 30
+    n_orthogonal: int = 4
+    validation: int = len(VALIDATION)
+    prompts: int = len(TEST) + len(PHRASINGS)
+    """Of each set, as far as there are so many."""
+
+    tokens: int = 30
+    samples: int = 1
+    seeds: tuple[int, ...] = (1, 2)
+
+    @classmethod
+    def small(cls) -> "Size":
+        """Enough to see that everything works."""
+        return cls(
+            reviews=24,
+            layers=(15,),
+            doses=(-0.2, 0.2),
+            tries=2,
+            n_random=3,
+            n_orthogonal=1,
+            validation=4,
+            prompts=4,
+            tokens=10,
+            seeds=(1,),
+        )
+
+    @property
+    def test(self) -> Mapping[str, tuple[str, ...]]:
+        """Prompts to report on, by what they begin like."""
+        sets = {
+            "neutral": (*TEST, *PHRASINGS),
+            "negative": RESISTING["hated"],
+            "positive": RESISTING["loved"],
+        }
+        return {name: prompts[: self.prompts] for name, prompts in sets.items()}
+
+
+def film_study(
+    model: SteerableModel,
+    *,
+    size: Size = Size(),
+    folder: Path | None = None,
+    progress: bool = True,
+) -> StudyResults:
+    """Study directions of several estimators, found in film reviews.
+
+    Args:
+        model: The packaged model, or another one.
+        size: How much of everything.
+        folder: Where finished cells are kept, so that an interrupted study goes on.
+        progress: Whether to show progress bars.
+    """
+    reviews = rotten_tomatoes().sample(size.reviews, seed=0)
+    at = [f"blocks.{layer}.{SITE}" for layer in size.layers]
+    acts = capture(model, reviews, at=at, progress=progress)
+    directions: dict[str, Mapping[str, Direction]] = {
+        name: estimator(acts) for name, estimator in ESTIMATORS.items()
+    }
+    return study(
+        model,
+        directions,
+        sentiment_judge(),
+        validation=VALIDATION[: size.validation],
+        test=size.test,
+        title="Steering the sentiment of film reviews",
+        question=(
+            "Which directions from film reviews make the model write more positively, is it more "
+            "than controls that change the model as much do, and what does it cost?"
+        ),
+        controls=Controls(
+            n_random=size.n_random,
+            n_orthogonal=size.n_orthogonal,
+            shuffled=acts,
+            instruction=INSTRUCTION,
+        ),
+        doses=size.doses,
+        tries=size.tries,
+        sampling=Sampling(
+            max_new_tokens=size.tokens, samples=size.samples, temperature=0.9, top_p=0.95
+        ),
+        seeds=size.seeds,
+        judges=(vader_judge(),),
+        neutral=neutral_background()[: size.prompts],
+        facts={
+            "data": f"{size.reviews} + {size.reviews} reviews of Rotten Tomatoes, mean of tokens",
+            "command": "python -m tl_steer study sentiment",
+        },
+        limits=(
+            "One small model, one language, one kind of text.",
+            "The judge is a bag of words: it does not know what a sentence says, and gives real "
+            "negative snippets .39 and positive ones .71 on average.",
+            "Perplexity is that of the model itself, unsteered: it does not see what is false.",
+            "Only additions of more praise were measured beside controls.",
+        ),
+        folder=folder,
+        progress=progress,
+    )
+
+
+def report_film_study(folder: Path, *, device: str | None = None, quick: bool = False) -> None:
+    """Make the study and write its report; the same command goes on where one was ended.
+
+    Args:
+        folder: Made where it is lacking.
+        device: Of the packaged model; CUDA where there is one by default.
+        quick: A small version.
+
+    Raises:
+        SteerError: When the folder cannot be written or the device cannot be used.
+    """
+    require_writable(folder)
+    require_device(device)
+    size = Size.small() if quick else Size()
+    results = film_study(packaged_model(device=device), size=size, folder=folder)
+    results.save(folder)
+    digits = {"sentiment_share": 2, "perplexity": 1, "distinct_2": 2, "sigma": 1}
+    table = results.table[_SHOWN].set_index("method").round(digits)
+    _log.info(
+        "\n%s\n\n%s\n\n%s",
+        markdown(table),
+        headline(results.controlled),
+        folder / "report.html",
+    )

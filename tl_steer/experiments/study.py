@@ -1,0 +1,270 @@
+"""From directions to a report, in one call."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from time import monotonic
+
+import pandas as pd
+from tqdm.auto import tqdm
+
+from tl_steer.directions.direction import Direction
+from tl_steer.errors import DataError
+from tl_steer.evaluation.control_directions import random_directions
+from tl_steer.evaluation.controlled import INSTRUCTION, NONE, RANDOM
+from tl_steer.evaluation.judges import Judge
+from tl_steer.experiments.beside_controls import beside_controls
+from tl_steer.experiments.calibrate import calibrate
+from tl_steer.experiments.calibration import Calibration, OperatingPoint
+from tl_steer.experiments.cell import Cell, PromptSet
+from tl_steer.experiments.constraints import Constraints
+from tl_steer.experiments.control_conditions import Controls
+from tl_steer.experiments.equal_kl_strengths import equal_kl_strengths
+from tl_steer.experiments.grid import DirectionGrid, prompt_sets, scope_name, seeded
+from tl_steer.experiments.measures import Measures, ModelFactory, is_model
+from tl_steer.experiments.results import StudyResults
+from tl_steer.experiments.running import Runner
+from tl_steer.experiments.store import CellStore
+from tl_steer.experiments.study_facts import facts_of, limits_of
+from tl_steer.experiments.study_table import chosen_table, study_table
+from tl_steer.experiments.sweep import sweep
+from tl_steer.experiments.workers import Job
+from tl_steer.generation.sampling import Sampling
+from tl_steer.lens.protocol import SteerableModel
+from tl_steer.scopes.positions import Scope, as_scope, everywhere
+
+_IN_SWEEP, _IN_TABLE = 3, 4
+"""Random directions that are drawn beside the curves, and that are averaged in the table; those
+that σ is measured by are others' business: see ``Controls.n_random``."""
+
+
+def study(
+    model: SteerableModel | ModelFactory,
+    directions: Direction | DirectionGrid,
+    judge: Judge,
+    *,
+    validation: Sequence[str],
+    test: Sequence[str] | Mapping[str, Sequence[str]],
+    title: str = "Does it steer?",
+    question: str = "",
+    controls: Controls = Controls(),  # noqa: B008, frozen
+    constraints: Constraints = Constraints(),  # noqa: B008, frozen
+    doses: Sequence[float] = (-0.3, -0.2, -0.1, 0.1, 0.2, 0.3),
+    tries: int = 5,
+    sampling: Sampling = Sampling(samples=4),  # noqa: B008, frozen
+    seeds: Sequence[int] | None = None,
+    judges: Sequence[Judge] = (),
+    neutral: Sequence[str] = (),
+    second: SteerableModel | ModelFactory | None = None,
+    scope: Scope | slice = everywhere,
+    facts: Mapping[str, str] | None = None,
+    limits: Sequence[str] = (),
+    folder: str | Path | None = None,
+    rows: int | None = None,
+    progress: bool = True,
+) -> StudyResults:
+    """Choose where and how strongly, measure on other prompts, and compare with controls.
+
+    1. :func:`calibrate` chooses on the validation prompts, for each direction by itself, the hook
+       point and the dose that the judge likes best within the constraints.
+    2. :func:`sweep` draws what every dose does at every hook point, on the same prompts.
+    3. :func:`each_against_controls` sets each direction, at its hook point, beside its controls at
+       one KL, on the first set of test prompts.
+    4. All operating points are run on all test prompts, beside no steering, the instruction, and
+       random directions that have the KL of the first direction's operating point.
+
+    Args:
+        model: Any TransformerLens model, or a function that loads one; see ``sweep``.
+        directions: By name, each at one hook point or several; the first is the reference.
+        judge: The headline; more of each direction should score higher.
+        validation: Prompts to choose on.
+        test: Others to report on; or several sets by name, the first of which is compared with
+            controls.
+        title: Of the report.
+        question: What is asked, in a sentence.
+        controls: What directions are compared with, and at which KL.
+        constraints: What steering may cost.
+        doses: Relative doses of the sweep.
+        tries: Doses that are tried of each direction at each hook point, at most.
+        sampling: How texts are drawn.
+        seeds: Of the sampling, for what is reported; choices are made with the sampling's own.
+        judges: Others, for the table.
+        neutral: Texts that have nothing to do with it, to measure the KL of the next token on.
+        second: Another model, for a second perplexity, or a function that loads it.
+        scope: Which tokens are steered.
+        facts: What else a reader needs to repeat the study, by name.
+        limits: What the study does not show, in sentences, besides what can be told from it.
+        folder: Where finished cells are kept, so that the same call goes on where one was ended.
+        rows: Texts that are written together; see ``sweep``.
+        progress: Whether to show progress bars.
+
+    Returns:
+        Everything, with ``save(folder)`` for the report.
+
+    Raises:
+        DataError: For prompts that are in two sets, or nothing to do.
+        SteerError: For numbers that cannot be, a KL that a direction does not reach, or a folder
+            that cannot be written to.
+        MismatchError: For a direction of another model.
+        NonFiniteError: When logits or scores are not finite, and for a zero direction.
+
+    Example:
+        >>> results = ts.study(model, {"joy": joy}, judge, validation=some, test=others)
+        >>> results.save("study")
+    """
+    began, scope = monotonic(), as_scope(scope)
+    sets = prompt_sets(test if isinstance(test, Mapping) else {"test": test}, None, None)
+    _require_apart(validation, sets)
+    samplings = seeded(sampling, seeds)
+    where = None if folder is None else Path(folder)
+
+    def kept(name: str) -> Path | None:
+        return None if where is None else where / "cells" / name
+
+    shared = {"scope": scope, "rows": rows, "progress": progress}
+    calibration = calibrate(
+        model,
+        directions,
+        judge,
+        validation=validation,
+        constraints=constraints,
+        tries=tries,
+        sampling=sampling,
+        folder=kept("validation"),
+        **shared,  # type: ignore[arg-type]
+    )
+    points = calibration.best_of
+    lead = next(iter(points.values()))
+    beside = random_directions(lead.direction, _IN_TABLE, seed=controls.seed)
+    named = {f"{RANDOM} {n}": each for n, each in enumerate(beside, start=1)}
+    swept = sweep(
+        model,
+        {"validation": validation},
+        {**_by_name(directions, points), **dict(list(named.items())[:_IN_SWEEP])},
+        doses=doses,
+        scopes=scope,
+        sampling=sampling,
+        judges=judge,
+        folder=kept("doses"),
+        rows=rows,
+        progress=progress,
+    )
+    controlled = beside_controls(
+        Runner(model, Job(Measures((judge,)), _store(kept("controls"))), rows),
+        sets[0],
+        {name: point.direction for name, point in points.items()},
+        judge.name,
+        samplings,
+        controls,
+        scope=scope,
+        progress=progress,
+    )
+    at_kl = _at_kl_of(model, lead, named, calibration, validation, scope)
+    cells = _cells(sets, samplings, points, at_kl, controls.instruction, scope)
+    measures = Measures((judge, *judges), tuple(neutral), second=second)
+    runner = Runner(model, Job(measures, _store(kept("test"))), rows)
+    with tqdm(total=len(cells), desc="test", unit="cell", disable=not progress) as bar:
+        texts = pd.concat(runner.texts(cells, finished=bar.update), ignore_index=True)
+    known = facts_of(
+        model, judge, calibration, controls, samplings, {"validation": validation}, sets
+    )
+    minutes = {"time": f"{(monotonic() - began) / 60:.1f} minutes"}
+    return StudyResults(
+        title=title,
+        question=question,
+        facts={**(facts or {}), **known, **minutes},
+        judge=judge.name,
+        cells=swept.cells,
+        texts=texts,
+        controlled=controlled,
+        table=study_table(texts, [judge.name, *(each.name for each in judges)], controlled),
+        chosen=chosen_table(calibration, scope_name(scope)),
+        limits=[*limits, *limits_of(calibration, controlled, controls, sets)],
+    )
+
+
+def _require_apart(validation: Sequence[str], sets: Sequence[PromptSet]) -> None:
+    """Refuse, before anything is run, test prompts that something was chosen on."""
+    if isinstance(validation, str) or not validation:
+        raise DataError("validation=: give a list of prompts to choose on.")
+    chosen_on = {" ".join(str(prompt).split()) for prompt in validation}
+    for each in sets:
+        shared = [prompt for prompt in each.prompts if " ".join(prompt.split()) in chosen_on]
+        if shared:
+            raise DataError(
+                f"{len(shared)} prompts of {each.name} are in validation= too, such as "
+                f"{shared[0]!r}. What was chosen on a prompt cannot be reported on it."
+            )
+
+
+def _by_name(
+    directions: Direction | DirectionGrid, points: Mapping[str, OperatingPoint]
+) -> DirectionGrid:
+    """As they came, under the names that calibrate gave them."""
+    given = isinstance(directions, Mapping) and all(name in directions for name in points)
+    return directions if given else dict.fromkeys(points, directions)  # type: ignore[arg-type, return-value]
+
+
+def _store(folder: Path | None) -> CellStore | None:
+    return None if folder is None else CellStore(folder)
+
+
+def _at_kl_of(
+    model: SteerableModel | ModelFactory,
+    lead: OperatingPoint,
+    named: Mapping[str, Direction],
+    calibration: Calibration,
+    validation: Sequence[str],
+    scope: Scope,
+) -> dict[str, OperatingPoint]:
+    """Random directions, at the KL of the reference on the validation prompts."""
+    curve = calibration.curve
+    own = (curve["direction"] == lead.name) & (curve["hook_name"] == lead.hook_name)
+    kl = float(curve.loc[own & (curve["strength"] == lead.strength), "kl"].iloc[0])
+    loaded: SteerableModel = model if is_model(model) else model()  # type: ignore[assignment, operator]
+    several = equal_kl_strengths(
+        loaded,
+        PromptSet("validation", tuple(validation)),
+        list(named.values()),
+        max(kl, 1e-6),
+        way=1,
+        scope=scope,
+    )
+    return {
+        name: OperatingPoint(name, each, strength)
+        for (name, each), (strength, _) in zip(named.items(), several, strict=True)
+    }
+
+
+def _cells(
+    sets: Sequence[PromptSet],
+    samplings: Sequence[Sampling],
+    points: Mapping[str, OperatingPoint],
+    random: Mapping[str, OperatingPoint],
+    instruction: str | None,
+    scope: Scope,
+) -> list[Cell]:
+    """All operating points on all prompts with all seeds, and what stands beside them."""
+    found = []
+    for prompts in sets:
+        told = None
+        if instruction:
+            told = PromptSet(prompts.name, prompts.prompts, before=instruction)
+        for sampling in samplings:
+            found.append(Cell(NONE, None, 0.0, "", scope, prompts, sampling))
+            found += [
+                Cell(
+                    one.name,
+                    one.direction,
+                    one.strength,
+                    scope_name(scope),
+                    scope,
+                    prompts,
+                    sampling,
+                )
+                for one in [*points.values(), *random.values()]
+                if math.isfinite(one.strength)
+            ]
+            if told is not None:
+                found.append(Cell(INSTRUCTION, None, 0.0, "", scope, told, sampling))
+    return found

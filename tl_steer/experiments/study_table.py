@@ -1,0 +1,106 @@
+"""The table of a study: methods and prompts, what was written, and what it is worth."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from tl_steer.evaluation.controlled import NONE, RANDOM, Controlled
+from tl_steer.experiments.averages import kind_of
+from tl_steer.experiments.calibration import Calibration
+from tl_steer.experiments.swept import Swept
+from tl_steer.experiments.verdicts import verdict_table
+
+_MEASURED = (
+    "perplexity", "perplexity_second", "distinct_1", "distinct_2", "distinct_3", "repetition",
+    "tokens", "kl", "kl_neutral",
+)  # fmt: skip
+
+
+def study_table(
+    texts: pd.DataFrame, judges: Sequence[str], controlled: Mapping[str, Controlled]
+) -> pd.DataFrame:
+    """One row a method and prompt set.
+
+    Texts of all seeds are taken together. Several random directions are averaged: each is measured
+    by itself, because distinct-n falls with the number of texts.
+
+    Args:
+        texts: As in ``Swept.texts``.
+        judges: Names of the columns of scores, the headline first.
+        controlled: By name, the directions beside their controls.
+
+    Returns:
+        ``method``, ``prompts``, ``texts``; for each judge its mean and ``<judge>_share`` (of texts
+        over one half); ``perplexity``, ``distinct_1`` to ``distinct_3``, ``repetition``,
+        ``tokens``, ``kl`` and what else was measured; and for directions ``sigma`` (above random
+        directions at equal KL, on the prompts that were compared with controls), ``sigma_shuffled``
+        and ``beats`` (as ``verdict_table``), in the row of the first prompt set.
+    """
+    cells = Swept(
+        texts.assign(cell=texts["prompts"] + "\n" + texts["direction"]), tuple(judges)
+    ).cells
+    cells["method"] = [RANDOM if kind_of(name) == RANDOM else name for name in cells["direction"]]
+    scores = [name for judge in judges for name in (judge, f"{judge}_share")]
+    measured = [*scores, *(name for name in _MEASURED if name in cells)]
+    rows = []
+    for (prompts, method), part in cells.groupby(["prompts", "method"], sort=False):
+        several = f"{method} (mean of {len(part)})" if method == RANDOM else method
+        row: dict[str, object] = {"method": several, "prompts": prompts}
+        row["texts"] = int(part["texts"].iloc[0])
+        for name in measured:
+            values = part[name].to_numpy(float)
+            pooled = name.startswith("perplexity")
+            row[name] = float(np.exp(np.log(values).mean()) if pooled else values.mean())
+        rows.append(row)
+    found = pd.DataFrame(rows)
+    order = {NONE: 0, RANDOM: 2}
+    rank = [order.get(str(name).split(" (")[0], 1) for name in found["method"]]
+    sets = {name: number for number, name in enumerate(dict.fromkeys(found["prompts"]))}
+    found = found.assign(_set=found["prompts"].map(sets), _rank=rank)
+    found = found.sort_values(["_set", "_rank"], kind="stable").drop(columns=["_set", "_rank"])
+    return _with_verdicts(found.reset_index(drop=True), controlled)
+
+
+def _with_verdicts(table: pd.DataFrame, controlled: Mapping[str, Controlled]) -> pd.DataFrame:
+    if not controlled:
+        return table
+    verdicts = verdict_table(controlled)
+    first = table["prompts"] == table["prompts"].iloc[0]
+    for column, control in (("sigma", RANDOM), ("sigma_shuffled", "shuffled")):
+        own = verdicts[verdicts["control"] == control].set_index("direction")["sigma"]
+        if len(own):
+            table[column] = table["method"].map(own).where(first)
+    won = verdicts.groupby("direction")["beats"].all().map({True: "yes", False: "no"})
+    table["beats"] = table["method"].map(won).where(first, "").fillna("")
+    return table
+
+
+def chosen_table(calibration: Calibration, scope: str) -> pd.DataFrame:
+    """The operating point of each direction, and what it did where it was chosen.
+
+    Args:
+        calibration: Of all directions.
+        scope: What the scope is called.
+    """
+    curve, rows = calibration.curve, []
+    for name, point in calibration.best_of.items():
+        own = curve[(curve["direction"] == name) & (curve["hook_name"] == point.hook_name)]
+        (tried,) = own[own["strength"] == point.strength].to_dict("records")
+        rows.append(
+            {
+                "direction": name,
+                "hook_name": point.hook_name,
+                "strength": point.strength,
+                "dose": point.dose,
+                "scope": scope,
+                f"validation {calibration.judge}": tried.get(calibration.judge),
+                "effect": tried.get("effect"),
+                "perplexity_ratio": tried.get("perplexity_ratio"),
+                "kl": tried["kl"],
+                "chosen": f"over the limits: {point.over}"
+                if point.over
+                else f"best within {calibration.constraints}",
+            }
+        )
+    return pd.DataFrame(rows)
