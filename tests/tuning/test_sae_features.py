@@ -52,8 +52,7 @@ def last_place(model: Any) -> str:
 
 
 def word(model: Any, text: str) -> int:
-    (number,) = model.tokenizer(text, add_special_tokens=False)["input_ids"]
-    return int(number)
+    return int(model.tokenizer(text, add_special_tokens=False)["input_ids"][0])
 
 
 def captured(model: Any, place: str) -> ts.Activations:

@@ -46,8 +46,8 @@ class Size:
     reviews: int = 512
     """Of each class, to find directions in."""
 
-    layers: tuple[int, ...] = (13, 15, 17)
-    doses: tuple[float, ...] = (-0.3, -0.2, -0.1, 0.1, 0.2, 0.3)
+    layers: tuple[int, ...] = (15, 17)
+    doses: tuple[float, ...] = (-0.3, -0.15, 0.15, 0.3)
     tries: int = 5
     n_random: int = 30
     n_orthogonal: int = 4
@@ -56,8 +56,8 @@ class Size:
     """Of each set, as far as there are so many."""
 
     tokens: int = 30
-    samples: int = 1
-    seeds: tuple[int, ...] = (1, 2)
+    samples: int = 2
+    seeds: tuple[int, ...] = (1,)
 
     @classmethod
     def small(cls) -> "Size":
@@ -72,7 +72,7 @@ class Size:
             validation=4,
             prompts=4,
             tokens=10,
-            seeds=(1,),
+            samples=1,
         )
 
     @property

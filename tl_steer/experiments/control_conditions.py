@@ -142,9 +142,9 @@ def strengths_of(
     for key, (strength, reached) in zip(vectors, several, strict=True):
         if conditions[key].kind == DIRECTION and reached < (1 - NEAR) * controls.kl:
             raise SteerError(
-                f"{key} changes the token after the prompts by {reached:.3g} nats at most, and "
-                f"kl={controls.kl:g} was asked for. Ask for less, steer some of the prompt, or "
-                "give a dose=."
+                f"{key.removeprefix(DIRECTION).lstrip()} changes the token after the prompts by "
+                f"{reached:.3g} nats at most, and kl={controls.kl:g} was asked for. Ask for less, "
+                "steer some of the prompt, or give a dose=."
             )
         found[key] = strength
     return found

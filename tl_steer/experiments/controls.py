@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from tl_steer.activations.activations import Activations
 from tl_steer.directions.direction import Direction, require_directions
@@ -10,9 +11,7 @@ from tl_steer.evaluation.controlled import DIRECTION, Controlled
 from tl_steer.evaluation.judges import Judge
 from tl_steer.experiments.beside_controls import beside_controls
 from tl_steer.experiments.cell import PromptSet
-from tl_steer.experiments.control_conditions import (
-    Controls,
-)
+from tl_steer.experiments.control_conditions import Controls
 from tl_steer.experiments.grid import seeded
 from tl_steer.experiments.measures import Measures, ModelFactory
 from tl_steer.experiments.running import Runner
@@ -158,8 +157,9 @@ def each_against_controls(
     """
     if isinstance(prompts, str) or not prompts:
         raise DataError("give a list of prompts, two or more: intervals are over prompts.")
-    if not directions:
-        raise DataError("no direction came; give one or more by name.")
+    _require_named(directions)
+    if rows is not None and rows < 1:
+        raise SteerError(f"rows={rows}: texts that are written together, at least 1.")
     if not isinstance(judge, Judge):
         raise SteerError(f"{type(judge).__name__} is no judge; one has a name and scores texts.")
     store = None if folder is None else CellStore(Path(folder))
@@ -173,3 +173,11 @@ def each_against_controls(
         scope=as_scope(scope),
         progress=progress,
     )
+
+
+def _require_named(directions: Any) -> None:
+    if not isinstance(directions, Mapping) or not directions:
+        raise DataError("no direction came by name; give one or more: {'joy': joy}.")
+    for name, given in directions.items():
+        if not isinstance(given, Direction):
+            raise MismatchError(f"{name}: a Direction is wanted, {type(given).__name__} came.")

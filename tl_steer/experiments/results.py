@@ -36,11 +36,12 @@ class StudyResults:
     """The judge whose scores are the headline; a column of ``cells`` and ``texts``."""
 
     cells: pd.DataFrame
-    """The sweep, as in ``Swept.cells``: one row a setting, prompt set and seed, with those of no
-    steering and of the controls (``random 1``, ``shuffled 2`` ...)."""
+    """What every dose does, as in ``Swept.cells``: one row a setting, prompt set and seed, with
+    those of no steering and of the controls (``random 1``, ``shuffled 2`` ...)."""
 
     texts: pd.DataFrame
-    """Its texts, as in ``Swept.texts``."""
+    """What was written at the operating points and without steering, as in ``Swept.texts``; those
+    of other settings may be there too."""
 
     controlled: Mapping[str, Controlled]
     """By the name of the direction, what it does beside its controls at matched KL."""

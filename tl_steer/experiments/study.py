@@ -1,7 +1,7 @@
 """From directions to a report, in one call."""
 
-import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 
@@ -11,24 +11,24 @@ from tqdm.auto import tqdm
 from tl_steer.directions.direction import Direction
 from tl_steer.errors import DataError
 from tl_steer.evaluation.control_directions import random_directions
-from tl_steer.evaluation.controlled import INSTRUCTION, NONE, RANDOM
+from tl_steer.evaluation.controlled import RANDOM
 from tl_steer.evaluation.judges import Judge
 from tl_steer.experiments.beside_controls import beside_controls
 from tl_steer.experiments.calibrate import calibrate
-from tl_steer.experiments.calibration import Calibration, OperatingPoint
-from tl_steer.experiments.cell import Cell, PromptSet
+from tl_steer.experiments.calibration import OperatingPoint
+from tl_steer.experiments.cell import PromptSet
 from tl_steer.experiments.constraints import Constraints
-from tl_steer.experiments.control_conditions import Controls
-from tl_steer.experiments.equal_kl_strengths import equal_kl_strengths
-from tl_steer.experiments.grid import DirectionGrid, prompt_sets, scope_name, seeded
-from tl_steer.experiments.measures import Measures, ModelFactory, is_model
+from tl_steer.experiments.control_conditions import Controls, conditions_of
+from tl_steer.experiments.grid import DirectionGrid, grid, prompt_sets, scope_name, seeded
+from tl_steer.experiments.measures import Measures, ModelFactory
 from tl_steer.experiments.results import StudyResults
 from tl_steer.experiments.running import Runner
 from tl_steer.experiments.store import CellStore
+from tl_steer.experiments.study_cells import at_kl_of, operating_cells
 from tl_steer.experiments.study_facts import facts_of, limits_of
 from tl_steer.experiments.study_table import chosen_table, study_table
-from tl_steer.experiments.sweep import sweep
-from tl_steer.experiments.workers import Job
+from tl_steer.experiments.sweep import require_judges, sweep
+from tl_steer.experiments.workers import Job, described
 from tl_steer.generation.sampling import Sampling
 from tl_steer.lens.protocol import SteerableModel
 from tl_steer.scopes.positions import Scope, as_scope, everywhere
@@ -113,9 +113,13 @@ def study(
         >>> results.save("study")
     """
     began, scope = monotonic(), as_scope(scope)
+    if isinstance(test, str):
+        raise DataError("one string came as test=; give a list of prompts, or lists by name.")
     sets = prompt_sets(test if isinstance(test, Mapping) else {"test": test}, None, None)
     _require_apart(validation, sets)
     samplings = seeded(sampling, seeds)
+    require_judges((judge, *judges))
+    _require_runnable(model, directions, validation, sets, samplings, controls, doses, scope)
     where = None if folder is None else Path(folder)
 
     def kept(name: str) -> Path | None:
@@ -159,8 +163,8 @@ def study(
         scope=scope,
         progress=progress,
     )
-    at_kl = _at_kl_of(model, lead, named, calibration, validation, scope)
-    cells = _cells(sets, samplings, points, at_kl, controls.instruction, scope)
+    at_kl = at_kl_of(model, lead, named, calibration, validation, scope)
+    cells = operating_cells(sets, samplings, points, at_kl, controls.instruction, scope)
     measures = Measures((judge, *judges), tuple(neutral), second=second)
     runner = Runner(model, Job(measures, _store(kept("test"))), rows)
     with tqdm(total=len(cells), desc="test", unit="cell", disable=not progress) as bar:
@@ -197,6 +201,34 @@ def _require_apart(validation: Sequence[str], sets: Sequence[PromptSet]) -> None
             )
 
 
+def _require_runnable(
+    model: SteerableModel | ModelFactory,
+    directions: Direction | DirectionGrid,
+    validation: Sequence[str],
+    sets: Sequence[PromptSet],
+    samplings: Sequence[Sampling],
+    controls: Controls,
+    doses: Sequence[float],
+    scope: Scope,
+) -> None:
+    """Refuse what would be refused later, when much has been written."""
+    asked = grid(
+        {"validation": validation},
+        directions,
+        strengths=None,
+        doses=doses,
+        scopes=scope,
+        sampling=samplings[0],
+        seeds=None,
+    )
+    few = replace(controls, n_random=2, n_orthogonal=0)
+    for cell in asked.cells:
+        if cell.direction is not None:
+            conditions_of(cell.name, cell.direction, few)
+    cells = operating_cells(sets, samplings[:1], {}, {}, controls.instruction, scope)
+    described(model, Job(Measures(), None), [*asked.cells, *cells])
+
+
 def _by_name(
     directions: Direction | DirectionGrid, points: Mapping[str, OperatingPoint]
 ) -> DirectionGrid:
@@ -207,64 +239,3 @@ def _by_name(
 
 def _store(folder: Path | None) -> CellStore | None:
     return None if folder is None else CellStore(folder)
-
-
-def _at_kl_of(
-    model: SteerableModel | ModelFactory,
-    lead: OperatingPoint,
-    named: Mapping[str, Direction],
-    calibration: Calibration,
-    validation: Sequence[str],
-    scope: Scope,
-) -> dict[str, OperatingPoint]:
-    """Random directions, at the KL of the reference on the validation prompts."""
-    curve = calibration.curve
-    own = (curve["direction"] == lead.name) & (curve["hook_name"] == lead.hook_name)
-    kl = float(curve.loc[own & (curve["strength"] == lead.strength), "kl"].iloc[0])
-    loaded: SteerableModel = model if is_model(model) else model()  # type: ignore[assignment, operator]
-    several = equal_kl_strengths(
-        loaded,
-        PromptSet("validation", tuple(validation)),
-        list(named.values()),
-        max(kl, 1e-6),
-        way=1,
-        scope=scope,
-    )
-    return {
-        name: OperatingPoint(name, each, strength)
-        for (name, each), (strength, _) in zip(named.items(), several, strict=True)
-    }
-
-
-def _cells(
-    sets: Sequence[PromptSet],
-    samplings: Sequence[Sampling],
-    points: Mapping[str, OperatingPoint],
-    random: Mapping[str, OperatingPoint],
-    instruction: str | None,
-    scope: Scope,
-) -> list[Cell]:
-    """All operating points on all prompts with all seeds, and what stands beside them."""
-    found = []
-    for prompts in sets:
-        told = None
-        if instruction:
-            told = PromptSet(prompts.name, prompts.prompts, before=instruction)
-        for sampling in samplings:
-            found.append(Cell(NONE, None, 0.0, "", scope, prompts, sampling))
-            found += [
-                Cell(
-                    one.name,
-                    one.direction,
-                    one.strength,
-                    scope_name(scope),
-                    scope,
-                    prompts,
-                    sampling,
-                )
-                for one in [*points.values(), *random.values()]
-                if math.isfinite(one.strength)
-            ]
-            if told is not None:
-                found.append(Cell(INSTRUCTION, None, 0.0, "", scope, told, sampling))
-    return found

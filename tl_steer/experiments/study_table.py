@@ -11,10 +11,9 @@ from tl_steer.experiments.calibration import Calibration
 from tl_steer.experiments.swept import Swept
 from tl_steer.experiments.verdicts import verdict_table
 
-_MEASURED = (
-    "perplexity", "perplexity_second", "distinct_1", "distinct_2", "distinct_3", "repetition",
-    "tokens", "kl", "kl_neutral",
-)  # fmt: skip
+_WRITTEN = ("perplexity", "distinct_1", "distinct_2", "distinct_3")
+_MORE = ("repetition", "tokens", "kl", "kl_neutral", "relevance", "perplexity_second")
+_VERDICT = ("sigma", "sigma_shuffled", "beats")
 
 
 def study_table(
@@ -31,18 +30,18 @@ def study_table(
         controlled: By name, the directions beside their controls.
 
     Returns:
-        ``method``, ``prompts``, ``texts``; for each judge its mean and ``<judge>_share`` (of texts
-        over one half); ``perplexity``, ``distinct_1`` to ``distinct_3``, ``repetition``,
-        ``tokens``, ``kl`` and what else was measured; and for directions ``sigma`` (above random
-        directions at equal KL, on the prompts that were compared with controls), ``sigma_shuffled``
-        and ``beats`` (as ``verdict_table``), in the row of the first prompt set.
+        ``method``, ``prompts``, ``texts``; of the headline judge the ``<judge>_share`` (of texts
+        over one half) and the mean; ``perplexity``, ``distinct_1`` to ``distinct_3``; for
+        directions ``sigma`` (above random directions at equal KL, on the prompts that were compared
+        with controls), ``sigma_shuffled`` and ``beats`` (as ``verdict_table``), in the row of the
+        first prompt set; then what else was measured, and the other judges.
     """
     cells = Swept(
         texts.assign(cell=texts["prompts"] + "\n" + texts["direction"]), tuple(judges)
     ).cells
     cells["method"] = [RANDOM if kind_of(name) == RANDOM else name for name in cells["direction"]]
-    scores = [name for judge in judges for name in (judge, f"{judge}_share")]
-    measured = [*scores, *(name for name in _MEASURED if name in cells)]
+    scores = [name for judge in judges for name in (f"{judge}_share", judge)]
+    measured = [*scores[:2], *_WRITTEN, *(name for name in _MORE if name in cells), *scores[2:]]
     rows = []
     for (prompts, method), part in cells.groupby(["prompts", "method"], sort=False):
         several = f"{method} (mean of {len(part)})" if method == RANDOM else method
@@ -59,7 +58,10 @@ def study_table(
     sets = {name: number for number, name in enumerate(dict.fromkeys(found["prompts"]))}
     found = found.assign(_set=found["prompts"].map(sets), _rank=rank)
     found = found.sort_values(["_set", "_rank"], kind="stable").drop(columns=["_set", "_rank"])
-    return _with_verdicts(found.reset_index(drop=True), controlled)
+    found = _with_verdicts(found.reset_index(drop=True), controlled)
+    shown = [name for name in _VERDICT if name in found]
+    own = ["method", "prompts", "texts", *scores[:2], *_WRITTEN, *shown]
+    return found[[*own, *(name for name in found if name not in own)]]
 
 
 def _with_verdicts(table: pd.DataFrame, controlled: Mapping[str, Controlled]) -> pd.DataFrame:

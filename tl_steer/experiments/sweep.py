@@ -90,7 +90,7 @@ def sweep(
         >>> swept.cells
     """
     several = tuple(judges) if isinstance(judges, Sequence) else (judges,)
-    _require_judges(several)
+    require_judges(several)
     if rows is not None and rows < 1:
         raise SteerError(f"rows={rows}: texts that are written together, at least 1.")
     asked = grid(
@@ -114,7 +114,8 @@ def sweep(
     return swept
 
 
-def _require_judges(judges: Sequence[object]) -> None:
+def require_judges(judges: Sequence[object]) -> None:
+    """Refuse what is no judge, and judges of one name."""
     names = []
     for judge in judges:
         if not isinstance(judge, Judge):

@@ -1,0 +1,76 @@
+"""What is run on the test prompts of a study: operating points, and what stands beside them."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from tl_steer.directions.direction import Direction
+from tl_steer.evaluation.controlled import INSTRUCTION, NONE
+from tl_steer.experiments.calibration import Calibration, OperatingPoint
+from tl_steer.experiments.cell import Cell, PromptSet
+from tl_steer.experiments.equal_kl_strengths import equal_kl_strengths
+from tl_steer.experiments.grid import scope_name
+from tl_steer.experiments.measures import ModelFactory, is_model
+from tl_steer.generation.sampling import Sampling
+from tl_steer.lens.protocol import SteerableModel
+from tl_steer.scopes.positions import Scope
+
+
+def at_kl_of(
+    model: SteerableModel | ModelFactory,
+    lead: OperatingPoint,
+    named: Mapping[str, Direction],
+    calibration: Calibration,
+    validation: Sequence[str],
+    scope: Scope,
+) -> dict[str, OperatingPoint]:
+    """Random directions, at the KL of the reference on the validation prompts."""
+    curve = calibration.curve
+    own = (curve["direction"] == lead.name) & (curve["hook_name"] == lead.hook_name)
+    kl = float(curve.loc[own & (curve["strength"] == lead.strength), "kl"].iloc[0])
+    loaded: SteerableModel = model if is_model(model) else model()  # type: ignore[assignment, operator]
+    several = equal_kl_strengths(
+        loaded,
+        PromptSet("validation", tuple(validation)),
+        list(named.values()),
+        max(kl, 1e-6),
+        way=1,
+        scope=scope,
+    )
+    return {
+        name: OperatingPoint(name, each, strength)
+        for (name, each), (strength, _) in zip(named.items(), several, strict=True)
+    }
+
+
+def operating_cells(
+    sets: Sequence[PromptSet],
+    samplings: Sequence[Sampling],
+    points: Mapping[str, OperatingPoint],
+    random: Mapping[str, OperatingPoint],
+    instruction: str | None,
+    scope: Scope,
+) -> list[Cell]:
+    """All operating points on all prompts with all seeds, and what stands beside them."""
+    found = []
+    for prompts in sets:
+        told = None
+        if instruction:
+            told = PromptSet(prompts.name, prompts.prompts, before=instruction)
+        for sampling in samplings:
+            found.append(Cell(NONE, None, 0.0, "", scope, prompts, sampling))
+            found += [
+                Cell(
+                    one.name,
+                    one.direction,
+                    one.strength,
+                    scope_name(scope),
+                    scope,
+                    prompts,
+                    sampling,
+                )
+                for one in [*points.values(), *random.values()]
+                if math.isfinite(one.strength)
+            ]
+            if told is not None:
+                found.append(Cell(INSTRUCTION, None, 0.0, "", scope, told, sampling))
+    return found
