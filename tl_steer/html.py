@@ -48,13 +48,18 @@ def table_html(columns: Mapping[str, Sequence[str]], *, caption: str) -> str:
     )
 
 
+def printable(text: str) -> str:
+    """Replace control characters and lone surrogates, which no file or page can show."""
+    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
 def escaped(text: str) -> str:
     """The text as HTML shows it: nothing in it is markup, in an element or in an attribute.
 
     Control characters and lone surrogates, which a file in UTF-8 or a parser would refuse, become
     the replacement character; line breaks and tabs stay.
     """
-    return escape(_UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text), quote=True)
+    return escape(printable(text), quote=True)
 
 
 def _cell(text: str) -> str:

@@ -171,6 +171,7 @@ def test_the_table_says_what_the_texts_come_to() -> None:
     assert set(answer.table["beats"]) <= {"yes", "no", ""}
     assert table.loc[("none", "plain"), "kl_neutral"] == 0
     assert table.loc[("second", "plain"), "kl_neutral"] > 0
+    assert np.isnan(table.loc[("instruction", "plain"), "kl_neutral"])
 
 
 def test_random_directions_of_the_table_have_the_kl_of_the_reference() -> None:
@@ -236,6 +237,7 @@ def test_a_factory_gives_the_same() -> None:
         ({"seeds": (1, 1)}, DataError, "each of them once"),
         ({"tries": 0}, SteerError, "tries=0"),
         ({"directions": {}}, DataError, "directions by name"),
+        ({"directions": {"random 2": direction(model_of("bridge"), HERE)}}, DataError, "a control"),
         ({"doses": ()}, SteerError, "finite numbers are wanted"),
         ({"judges": (JUDGE,)}, DataError, "a name of its own"),
         (

@@ -48,14 +48,14 @@ class Size:
 
     layers: tuple[int, ...] = (15, 17)
     doses: tuple[float, ...] = (-0.3, -0.15, 0.15, 0.3)
-    tries: int = 5
+    tries: int = 4
     n_random: int = 30
     n_orthogonal: int = 4
     validation: int = len(VALIDATION)
-    prompts: int = len(TEST) + len(PHRASINGS)
+    prompts: int = 24
     """Of each set, as far as there are so many."""
 
-    tokens: int = 30
+    tokens: int = 20
     samples: int = 2
     seeds: tuple[int, ...] = (1,)
 

@@ -7,7 +7,7 @@ does. Colours are those of Okabe and Ito, which colour-blind readers can tell ap
 """
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import cycle
 
 import numpy as np
@@ -101,7 +101,7 @@ def dose_effect(
         for strength in chosen:
             axes.axvline(strength, color=_GREY, linewidth=0.9, linestyle=":")
     cost.set_yscale("log")
-    _plain_log_ticks(cost, frame["perplexity_ratio"], limit)
+    ratio_ticks(cost, [*frame["perplexity_ratio"], 1.0, limit or 1.0])
     if limit is not None:
         cost.axhline(limit, color="black", linewidth=1, linestyle="--")
         # Outside, at the end of the line: no curve passes there.
@@ -229,9 +229,9 @@ def _ring(axes: Axes, x: pd.Series, y: pd.Series, name: str) -> None:
     )
 
 
-def _plain_log_ticks(axes: Axes, values: pd.Series, limit: float | None) -> None:
+def ratio_ticks(axes: Axes, values: Sequence[float]) -> None:
     """Round ratios as ticks: a logarithmic axis over less than a decade has almost none."""
-    finite = [value for value in (*values, limit or 1.0, 1.0) if np.isfinite(value) and value > 0]
+    finite = [value for value in values if np.isfinite(value) and value > 0]
     low, high = min(finite) * 0.93, max(finite) * 1.07
     steps = [0.1, 0.2, 0.5, 0.75, 1, 1.25, 1.5, 2, 3, 5, 10, 20, 50, 100, 1000, 10000]
     if high / low > 8:

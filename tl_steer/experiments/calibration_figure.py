@@ -1,12 +1,11 @@
 """The picture of a calibration: what every dose that was tried does, and what it costs."""
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tl_steer.evaluation.controlled import NONE
-from tl_steer.evaluation.plots import blank_figure
+from tl_steer.evaluation.plots import blank_figure, ratio_ticks
 from tl_steer.experiments.averages import require
 from tl_steer.experiments.calibration import OperatingPoint
 from tl_steer.experiments.drawing import GREY, PALE, drawable, legend_outside, looks
@@ -58,7 +57,7 @@ def calibration_figure(
     effect.axhline(level, color="black", linewidth=1, linestyle="--", label="no steering")
     effect.plot([], [], "o", color=GREY, fillstyle="none", label="hollow: over the limits")
     cost.set_yscale("log")
-    _ratio_ticks(cost, [*steered["perplexity_ratio"], 1.0, limit or 1.0])
+    ratio_ticks(cost, [*steered["perplexity_ratio"], 1.0, limit or 1.0])
     if limit is not None:
         cost.axhline(limit, color="black", linewidth=1, linestyle=":", label=f"limit {limit:g} ×")
     effect.set(ylabel=f"{drawable(judge, 34)}, mean")
@@ -124,16 +123,3 @@ def _ring(axes: Axes, steered: pd.DataFrame, column: str, chosen: OperatingPoint
         linestyle="none",
         label="chosen",
     )
-
-
-def _ratio_ticks(axes: Axes, values: list[float]) -> None:
-    """Round ratios: a logarithmic axis over less than a decade has almost no ticks."""
-    finite = [value for value in values if np.isfinite(value) and value > 0]
-    low, high = min(finite) * 0.93, max(finite) * 1.07
-    steps = [0.1, 0.2, 0.5, 0.75, 1, 1.25, 1.5, 2, 3, 5, 10, 20, 50, 100, 1000, 10000]
-    if high / low > 8:
-        steps = [0.01, 0.1, 0.3, 1, 2, 5, 10, 30, 100, 1000, 10000]
-    ticks = [step for step in steps if low <= step <= high]
-    axes.set_ylim(low, high)
-    axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
-    axes.set_yticks([], minor=True)

@@ -97,7 +97,10 @@ class Measures:
         if self.relevance:
             frame["relevance"] = np.asarray(relevance(model, generations), dtype=float)
         if self.neutral:
-            frame["kl_neutral"] = self._on_neutral(model, frame, steerings)
+            # What was read before a prompt has no place before other texts.
+            frame["kl_neutral"] = (
+                np.nan if prompts.before else self._on_neutral(model, frame, steerings)
+            )
         if self.second is not None:
             frame["nll_second"], frame["n_tokens_second"] = _under(self._loaded_second, frame)
         return frame

@@ -33,7 +33,8 @@ def per_prompt_spread(texts: pd.DataFrame, judge: str, *, title: str = "") -> Fi
     """Each prompt's effect with its interval and its texts, sorted, the anti-steerable marked.
 
     A dot is one text's score minus that of the unsteered text of the same sample and seed; the
-    large marker is their mean, the line its interval. Prompts that moved against the direction
+    large marker is their mean, the line its interval, which runs out of the panel where a prompt
+    has too few texts to tell. Prompts that moved against the direction
     are orange squares. Up to 48 prompts are named; of more, only the shape is drawn, and
     :func:`~tl_steer.experiments.per_prompt.anti_steerable` names those that matter.
 
@@ -84,12 +85,21 @@ def per_prompt_spread(texts: pd.DataFrame, judge: str, *, title: str = "") -> Fi
             # Darker than the marker, for it has to be read.
             tick.set(color="#a84300", fontweight="bold")
     axes.set_ylim(-0.8, len(effects) - 0.2)
+    axes.set_xlim(*_reach(dots["effect"].to_numpy(float)))
     axes.set_xlabel(f"change of {drawable(judge, 34)}, steered − unsteered")
     if not named:
         axes.set_ylabel(f"{len(effects)} prompts, sorted")
     axes.set_title(drawable(title, 54), fontsize=9, loc="left")
     legend_outside(figure, [axes])
     return figure
+
+
+def _reach(effects: np.ndarray) -> tuple[float, float]:
+    """From the lowest text to the highest: an interval of two texts is many times as wide."""
+    finite = np.append(effects[np.isfinite(effects)], 0.0)
+    low, high = float(finite.min()), float(finite.max())
+    margin = 0.06 * (high - low) or 1.0
+    return low - margin, high + margin
 
 
 def sigma_bars(controlled: Mapping[str, Controlled]) -> Figure:

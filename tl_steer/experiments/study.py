@@ -11,8 +11,9 @@ from tqdm.auto import tqdm
 from tl_steer.directions.direction import Direction
 from tl_steer.errors import DataError
 from tl_steer.evaluation.control_directions import random_directions
-from tl_steer.evaluation.controlled import RANDOM
+from tl_steer.evaluation.controlled import DIRECTION, RANDOM
 from tl_steer.evaluation.judges import Judge
+from tl_steer.experiments.averages import kind_of
 from tl_steer.experiments.beside_controls import beside_controls
 from tl_steer.experiments.calibrate import calibrate
 from tl_steer.experiments.calibration import OperatingPoint
@@ -172,7 +173,7 @@ def study(
     known = facts_of(
         model, judge, calibration, controls, samplings, {"validation": validation}, sets
     )
-    minutes = {"time": f"{(monotonic() - began) / 60:.1f} minutes"}
+    minutes = {"time of this call": f"{(monotonic() - began) / 60:.1f} minutes"}
     return StudyResults(
         title=title,
         question=question,
@@ -224,6 +225,11 @@ def _require_runnable(
     few = replace(controls, n_random=2, n_orthogonal=0)
     for cell in asked.cells:
         if cell.direction is not None:
+            if kind_of(cell.name) != DIRECTION:
+                raise DataError(
+                    f"{cell.name!r} is what a control is called here; give the direction another "
+                    "name."
+                )
             conditions_of(cell.name, cell.direction, few)
     cells = operating_cells(sets, samplings[:1], {}, {}, controls.instruction, scope)
     described(model, Job(Measures(), None), [*asked.cells, *cells])

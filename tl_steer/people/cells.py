@@ -5,18 +5,14 @@ import io
 import re
 from collections.abc import Iterable, Sequence
 
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+from tl_steer.html import printable
+
 # What a spreadsheet runs as a formula, with white space before it or not; the signs of full width
 # count in East Asian ones. A cell that has apostrophes before it already gets one more, so that
 # taking one off gives back what was there. form.js holds the same pattern.
 FORMULA = re.compile(r"^'*(?:[ \t\r\n\u00a0]*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n])")
 # Spreadsheets read a file as UTF-8 only where it begins with this mark.
 MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"
-
-
-def printable(text: str) -> str:
-    """Replace control characters and lone surrogates, which no file or page can show."""
-    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def guarded(text: str) -> str:

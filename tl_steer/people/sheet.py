@@ -10,8 +10,8 @@ import pandas as pd
 from tl_steer.data.readers import frame_columns
 from tl_steer.errors import DataError
 from tl_steer.generation.generations import Generations
-from tl_steer.html import table_html
-from tl_steer.people.cells import csv_text, printable
+from tl_steer.html import printable, table_html
+from tl_steer.people.cells import csv_text
 from tl_steer.people.drawing import draw_pairs, draw_singles, lot, name_of
 from tl_steer.people.form import form_html
 from tl_steer.people.question import Kind, Question
