@@ -101,19 +101,10 @@ from tl_steer.experiments.calibration import Calibration, OperatingPoint
 from tl_steer.experiments.constraints import Constraints
 from tl_steer.experiments.control_conditions import Controls
 from tl_steer.experiments.controls import against_controls, each_against_controls
-from tl_steer.experiments.examples import examples
-from tl_steer.experiments.figures import dose_effect_curves, pareto, pareto_front
-from tl_steer.experiments.heatmap import layer_strength_heatmap
 from tl_steer.experiments.optuna_search import Optuna
-from tl_steer.experiments.per_prompt import anti_steerable, effects_per_prompt, of_setting
-from tl_steer.experiments.report_html import report_html
-from tl_steer.experiments.report_markdown import report_markdown
-from tl_steer.experiments.results import StudyResults
-from tl_steer.experiments.spread_figures import per_prompt_spread, sigma_bars
 from tl_steer.experiments.study import study
 from tl_steer.experiments.sweep import sweep
 from tl_steer.experiments.swept import Swept
-from tl_steer.experiments.verdicts import verdict_table, verdicts
 from tl_steer.generation.generate import compare, generate
 from tl_steer.generation.generations import Generations
 from tl_steer.generation.sampling import Sampling
@@ -140,6 +131,15 @@ from tl_steer.people.ratings import Ratings
 from tl_steer.people.read_back import read_ratings
 from tl_steer.people.saving import SavedSheet
 from tl_steer.people.sheet import RatingSheet, rating_sheet
+from tl_steer.reports.as_html import report_html
+from tl_steer.reports.as_markdown import report_markdown
+from tl_steer.reports.examples import examples
+from tl_steer.reports.figures import dose_effect_curves, pareto, pareto_front
+from tl_steer.reports.heatmap import layer_strength_heatmap
+from tl_steer.reports.per_prompt import anti_steerable, effects_per_prompt, of_setting
+from tl_steer.reports.results import StudyResults
+from tl_steer.reports.spread_figures import per_prompt_spread, sigma_bars
+from tl_steer.reports.verdicts import verdict_table, verdicts
 from tl_steer.robustness.across_layers import AcrossLayers, across_layers
 from tl_steer.robustness.drift import Drift, drift
 from tl_steer.robustness.elsewhere import Elsewhere, holds_elsewhere

@@ -14,8 +14,8 @@ import tl_steer as ts
 from tl_steer.errors import DataError, HookNameError, SteerError
 from tl_steer.evaluation.control_directions import random_directions
 from tl_steer.evaluation.statistics import sigma_above
-from tl_steer.experiments.results import StudyResults
 from tl_steer.generation.continuing import Decoder
+from tl_steer.reports.results import StudyResults
 from tl_steer.tuning.equal_kl import mean_kl
 
 HERE, THERE = "blocks.1.hook_resid_post", "blocks.0.hook_resid_post"

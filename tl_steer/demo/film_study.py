@@ -19,11 +19,11 @@ from tl_steer.directions.whitened_mean_difference import whitened_mean_differenc
 from tl_steer.evaluation.sentiment_judge import sentiment_judge
 from tl_steer.evaluation.vader import vader_judge
 from tl_steer.experiments.control_conditions import Controls
-from tl_steer.experiments.results import StudyResults
 from tl_steer.experiments.study import study
-from tl_steer.experiments.verdicts import headline
 from tl_steer.generation.sampling import Sampling
 from tl_steer.lens.protocol import SteerableModel
+from tl_steer.reports.results import StudyResults
+from tl_steer.reports.verdicts import headline
 from tl_steer.robustness.film_prompts import PHRASINGS, RESISTING
 
 _log = logging.getLogger(__name__)

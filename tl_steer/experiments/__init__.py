@@ -1,1 +1,1 @@
-"""Experiments: many settings at once, kept on disk, chosen among, and reported."""
+"""Experiments: many settings at once, kept on disk, chosen among, and set beside controls."""

@@ -6,9 +6,9 @@ from matplotlib.figure import Figure
 
 from tl_steer.evaluation.controlled import NONE
 from tl_steer.evaluation.plots import blank_figure, ratio_ticks
-from tl_steer.experiments.averages import require
 from tl_steer.experiments.calibration import OperatingPoint
-from tl_steer.experiments.drawing import GREY, PALE, drawable, legend_outside, looks
+from tl_steer.reports.averages import require
+from tl_steer.reports.drawing import GREY, PALE, drawable, legend_outside, looks
 
 _NAMED = 8  # lines with a colour and a name; the others are pale
 _LONGEST = 44

@@ -13,7 +13,6 @@ from tl_steer.errors import DataError
 from tl_steer.evaluation.control_directions import random_directions
 from tl_steer.evaluation.controlled import DIRECTION, RANDOM
 from tl_steer.evaluation.judges import Judge
-from tl_steer.experiments.averages import kind_of
 from tl_steer.experiments.beside_controls import beside_controls
 from tl_steer.experiments.calibrate import calibrate
 from tl_steer.experiments.calibration import OperatingPoint
@@ -22,7 +21,6 @@ from tl_steer.experiments.constraints import Constraints
 from tl_steer.experiments.control_conditions import Controls, conditions_of
 from tl_steer.experiments.grid import DirectionGrid, grid, prompt_sets, scope_name, seeded
 from tl_steer.experiments.measures import Measures, ModelFactory
-from tl_steer.experiments.results import StudyResults
 from tl_steer.experiments.running import Runner
 from tl_steer.experiments.store import CellStore
 from tl_steer.experiments.study_cells import at_kl_of, operating_cells
@@ -32,6 +30,8 @@ from tl_steer.experiments.sweep import require_judges, sweep
 from tl_steer.experiments.workers import Job, described
 from tl_steer.generation.sampling import Sampling
 from tl_steer.lens.protocol import SteerableModel
+from tl_steer.reports.averages import kind_of
+from tl_steer.reports.results import StudyResults
 from tl_steer.scopes.positions import Scope, as_scope, everywhere
 
 _IN_SWEEP, _IN_TABLE = 3, 4

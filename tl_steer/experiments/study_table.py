@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 
 from tl_steer.evaluation.controlled import NONE, RANDOM, Controlled
-from tl_steer.experiments.averages import kind_of
 from tl_steer.experiments.calibration import Calibration
 from tl_steer.experiments.swept import Swept
-from tl_steer.experiments.verdicts import verdict_table
+from tl_steer.reports.averages import kind_of
+from tl_steer.reports.verdicts import verdict_table
 
 _WRITTEN = ("perplexity", "distinct_1", "distinct_2", "distinct_3")
 _MORE = ("repetition", "tokens", "kl", "kl_neutral", "relevance", "perplexity_second")

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from tl_steer.errors import DataError
-from tl_steer.experiments.per_prompt import paired
+from tl_steer.reports.per_prompt import paired
 
 
 def examples(texts: pd.DataFrame, judge: str, *, count: int = 1) -> pd.DataFrame:
@@ -17,14 +17,14 @@ def examples(texts: pd.DataFrame, judge: str, *, count: int = 1) -> pd.DataFrame
 
     Args:
         texts: One setting and no steering, as from
-            :func:`~tl_steer.experiments.per_prompt.of_setting`.
+            :func:`~tl_steer.reports.per_prompt.of_setting`.
         judge: The column of its scores.
         count: How many of each.
 
     Returns:
         ``which`` (``best``, ``median`` or ``worst``), ``rank`` (1 is the best), ``of`` (how many
         were ranked: those with finite scores), then the columns of
-        :func:`~tl_steer.experiments.per_prompt.paired`; by rank.
+        :func:`~tl_steer.reports.per_prompt.paired`; by rank.
 
     Raises:
         DataError: As ``paired``, or ``count`` is less than 1.

@@ -10,7 +10,7 @@ from scipy import stats
 
 from tl_steer.errors import DataError
 from tl_steer.evaluation.controlled import DIRECTION, NONE, Controlled
-from tl_steer.experiments.averages import SETTING, require
+from tl_steer.reports.averages import SETTING, require
 
 _TEXT = ("prompts", "prompt_index", "sample", "seed")
 _CHOSEN = ("direction", "hook_name", "strength", "scope")

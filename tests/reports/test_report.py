@@ -22,10 +22,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from tl_steer.experiments.report_html import page_of, report_html
-from tl_steer.experiments.report_markdown import inline, markdown_of, report_markdown, table
-from tl_steer.experiments.results import StudyResults
-from tl_steer.experiments.sections import Section, sections_of
+from tl_steer.reports.as_html import page_of, report_html
+from tl_steer.reports.as_markdown import inline, markdown_of, report_markdown, table
+from tl_steer.reports.results import StudyResults
+from tl_steer.reports.sections import Section, sections_of
 
 PARSER = MarkdownIt("commonmark").enable("table").enable("strikethrough")
 HEADINGS = [

@@ -9,13 +9,13 @@ from pathlib import Path
 import pandas as pd
 
 from tl_steer.errors import StorageError
-from tl_steer.experiments.per_prompt import effects_per_prompt
-from tl_steer.experiments.report_html import page_of
-from tl_steer.experiments.report_markdown import PICTURES, markdown_of
-from tl_steer.experiments.results import StudyResults
-from tl_steer.experiments.sections import sections_of
-from tl_steer.experiments.settings_shown import settings_shown
-from tl_steer.experiments.verdicts import headline, verdict_table, verdicts
+from tl_steer.reports.as_html import page_of
+from tl_steer.reports.as_markdown import PICTURES, markdown_of
+from tl_steer.reports.per_prompt import effects_per_prompt
+from tl_steer.reports.results import StudyResults
+from tl_steer.reports.sections import sections_of
+from tl_steer.reports.settings_shown import settings_shown
+from tl_steer.reports.verdicts import headline, verdict_table, verdicts
 
 # The report comes last: where it is, all that it speaks of is there.
 _LAST = ("report.md", "report.html")

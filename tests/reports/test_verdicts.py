@@ -9,7 +9,7 @@ from scipy import stats
 
 from tl_steer.errors import DataError
 from tl_steer.evaluation.statistics import holm
-from tl_steer.experiments.verdicts import headline, verdict_table, verdicts
+from tl_steer.reports.verdicts import headline, verdict_table, verdicts
 
 
 def test_every_number_of_the_table_against_scipy_and_corrected_over_all_rows() -> None:

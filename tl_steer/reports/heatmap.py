@@ -6,10 +6,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tl_steer.errors import DataError
-from tl_steer.experiments.averages import averaged
-from tl_steer.experiments.drawing import WIDTH, drawable
-from tl_steer.experiments.figures import named_series
 from tl_steer.lens.hook_names import site_of
+from tl_steer.reports.averages import averaged
+from tl_steer.reports.drawing import WIDTH, drawable
+from tl_steer.reports.figures import named_series
 
 _DIGITS = 0.26  # inches that a number in a cell needs, sideways
 _LINE = 0.13  # and upwards

@@ -11,10 +11,10 @@ from tl_steer.directions.direction import Direction
 from tl_steer.directions.provenance import Provenance
 from tl_steer.evaluation.controlled import Controlled, compared
 from tl_steer.evaluation.statistics import Interval
-from tl_steer.experiments.results import StudyResults
 from tl_steer.generation.generations import Generations
 from tl_steer.generation.sampling import Sampling
 from tl_steer.lens.protocol import ModelInfo
+from tl_steer.reports.results import StudyResults
 
 JUDGE = "sentiment"
 HOSTILE = "</td><script>alert(1)</script> | `x` *b* [a](http://x.example) $\\alpha$\n\x00\n# _é_ 影"

@@ -19,8 +19,8 @@ from frames_of import (
 )
 
 from tl_steer.errors import DataError, StorageError
-from tl_steer.experiments import saving
-from tl_steer.experiments.results import StudyResults
+from tl_steer.reports import saving
+from tl_steer.reports.results import StudyResults
 
 FILES = {
     "report.html",

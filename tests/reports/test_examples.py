@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from tl_steer.errors import DataError
-from tl_steer.experiments.examples import examples
-from tl_steer.experiments.per_prompt import (
+from tl_steer.reports.examples import examples
+from tl_steer.reports.per_prompt import (
     anti_steerable,
     effects_per_prompt,
     of_setting,

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from tl_steer.evaluation.controlled import DIRECTION, NONE
-from tl_steer.experiments.per_prompt import of_setting, texts_of
-from tl_steer.experiments.results import StudyResults
+from tl_steer.reports.per_prompt import of_setting, texts_of
+from tl_steer.reports.results import StudyResults
 
 
 @dataclass(frozen=True, eq=False)

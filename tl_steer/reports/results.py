@@ -8,7 +8,7 @@ import pandas as pd
 
 from tl_steer.errors import DataError
 from tl_steer.evaluation.controlled import Controlled
-from tl_steer.experiments.averages import SETTING
+from tl_steer.reports.averages import SETTING
 
 _SHARED = (*SETTING, "prompts", "seed")
 _TEXTS = (*_SHARED, "prompt_index", "sample", "prompt", "text")
@@ -90,7 +90,7 @@ class StudyResults:
     def html(self) -> str:
         """The report as one page that needs no other file."""
         # Imported here: the reports are made of this class.
-        from tl_steer.experiments.report_html import report_html
+        from tl_steer.reports.as_html import report_html
 
         return report_html(self)
 
@@ -114,7 +114,7 @@ class StudyResults:
         Raises:
             StorageError: It cannot be written to; what lay there before is still there.
         """
-        from tl_steer.experiments.saving import save_results
+        from tl_steer.reports.saving import save_results
 
         return save_results(self, Path(folder))
 

@@ -10,9 +10,9 @@ from tl_steer.evaluation.html_report import (
     section_html,
     side_by_side_html,
 )
-from tl_steer.experiments.results import StudyResults
-from tl_steer.experiments.sections import Section, sections_of
 from tl_steer.html import escaped
+from tl_steer.reports.results import StudyResults
+from tl_steer.reports.sections import Section, sections_of
 
 
 def report_html(results: StudyResults) -> str:

@@ -17,8 +17,8 @@ from tl_steer.evaluation.controlled import (
     Controlled,
 )
 from tl_steer.evaluation.plots import COLOURS
-from tl_steer.experiments.drawing import GREY, PALE, WIDTH, drawable, legend_outside
-from tl_steer.experiments.per_prompt import effects_per_prompt, paired
+from tl_steer.reports.drawing import GREY, PALE, WIDTH, drawable, legend_outside
+from tl_steer.reports.per_prompt import effects_per_prompt, paired
 
 _NAMED = 48  # prompts whose names have room
 _CONTROLS = (
@@ -36,16 +36,16 @@ def per_prompt_spread(texts: pd.DataFrame, judge: str, *, title: str = "") -> Fi
     large marker is their mean, the line its interval, which runs out of the panel where a prompt
     has too few texts to tell. Prompts that moved against the direction
     are orange squares. Up to 48 prompts are named; of more, only the shape is drawn, and
-    :func:`~tl_steer.experiments.per_prompt.anti_steerable` names those that matter.
+    :func:`~tl_steer.reports.per_prompt.anti_steerable` names those that matter.
 
     Args:
         texts: One setting and no steering, as from
-            :func:`~tl_steer.experiments.per_prompt.of_setting`.
+            :func:`~tl_steer.reports.per_prompt.of_setting`.
         judge: The column of its scores.
         title: Above the panel.
 
     Raises:
-        DataError: As :func:`~tl_steer.experiments.per_prompt.paired`.
+        DataError: As :func:`~tl_steer.reports.per_prompt.paired`.
     """
     effects = effects_per_prompt(texts, judge)
     pairs = paired(texts, judge)

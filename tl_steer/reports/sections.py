@@ -8,15 +8,15 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from tl_steer.evaluation.plots import figure_png
-from tl_steer.experiments.averages import averaged, kind_of
-from tl_steer.experiments.examples import examples
-from tl_steer.experiments.figures import dose_effect_curves, pareto, pareto_front
-from tl_steer.experiments.heatmap import layer_strength_heatmap
-from tl_steer.experiments.per_prompt import anti_steerable, effects_per_prompt
-from tl_steer.experiments.results import StudyResults
-from tl_steer.experiments.settings_shown import Shown, settings_shown
-from tl_steer.experiments.spread_figures import per_prompt_spread, sigma_bars
-from tl_steer.experiments.verdicts import headline, verdict_table, verdicts
+from tl_steer.reports.averages import averaged, kind_of
+from tl_steer.reports.examples import examples
+from tl_steer.reports.figures import dose_effect_curves, pareto, pareto_front
+from tl_steer.reports.heatmap import layer_strength_heatmap
+from tl_steer.reports.per_prompt import anti_steerable, effects_per_prompt
+from tl_steer.reports.results import StudyResults
+from tl_steer.reports.settings_shown import Shown, settings_shown
+from tl_steer.reports.spread_figures import per_prompt_spread, sigma_bars
+from tl_steer.reports.verdicts import headline, verdict_table, verdicts
 
 _PANELS = 6  # hook points whose curves are drawn
 _CHANCES = ("p", "p_holm", "p_rank", "p_rank_holm")

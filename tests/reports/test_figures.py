@@ -18,11 +18,11 @@ from matplotlib.figure import Figure
 
 from tl_steer.errors import DataError
 from tl_steer.evaluation.plots import figure_png
-from tl_steer.experiments.averages import averaged, kind_of
-from tl_steer.experiments.drawing import drawable
-from tl_steer.experiments.figures import dose_effect_curves, pareto, pareto_front
-from tl_steer.experiments.heatmap import layer_strength_heatmap
-from tl_steer.experiments.spread_figures import per_prompt_spread, sigma_bars
+from tl_steer.reports.averages import averaged, kind_of
+from tl_steer.reports.drawing import drawable
+from tl_steer.reports.figures import dose_effect_curves, pareto, pareto_front
+from tl_steer.reports.heatmap import layer_strength_heatmap
+from tl_steer.reports.spread_figures import per_prompt_spread, sigma_bars
 
 
 def lines(figure: Figure, panel: int = 0) -> dict[str, list[tuple[float, float]]]:

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from tl_steer.evaluation.html_report import shown
-from tl_steer.experiments.results import StudyResults
-from tl_steer.experiments.sections import Section, sections_of
+from tl_steer.reports.results import StudyResults
+from tl_steer.reports.sections import Section, sections_of
 
 PICTURES = "figures"
 """The folder that the pictures are looked for in, beside the file."""

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 
 from tl_steer.errors import DataError
 from tl_steer.evaluation.controlled import INSTRUCTION, NONE, ORTHOGONAL, RANDOM, SHUFFLED
-from tl_steer.experiments.averages import averaged, unsteered
-from tl_steer.experiments.drawing import (
+from tl_steer.reports.averages import averaged, unsteered
+from tl_steer.reports.drawing import (
     GREY,
     PALE,
     drawable,
@@ -34,7 +34,7 @@ def dose_effect_curves(cells: pd.DataFrame, judge: str) -> Figure:
     Each line passes through the level without steering at dose 0, for strength 0 is nothing. Grey
     lines are controls, and the grey band reaches from the lowest to the highest of the random
     directions at each dose. Where there are several prompt sets or seeds, their mean is drawn; see
-    :func:`~tl_steer.experiments.averages.averaged`.
+    :func:`~tl_steer.reports.averages.averaged`.
 
     Args:
         cells: As in ``Swept.cells``.
@@ -84,7 +84,7 @@ def pareto(cells: pd.DataFrame, judge: str, *, higher: bool = True) -> pd.DataFr
         higher: Whether more of the judge's score is wanted, or less.
 
     Returns:
-        Rows as from :func:`~tl_steer.experiments.averages.averaged`, by rising perplexity.
+        Rows as from :func:`~tl_steer.reports.averages.averaged`, by rising perplexity.
 
     Raises:
         DataError: The frame is empty, lacks a column, or has no setting with a score and a finite
@@ -171,7 +171,7 @@ def named_series(settings: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     """The settings of each direction, and of each scope where there are several, with a label.
 
     Args:
-        settings: As from :func:`~tl_steer.experiments.averages.averaged`.
+        settings: As from :func:`~tl_steer.reports.averages.averaged`.
     """
     own = settings[settings["kind"] == "direction"]
     by = ["direction", "scope"] if own["scope"].nunique() > 1 else ["direction"]

@@ -1,0 +1,1 @@
+"""Reports: what a study found, as tables, pictures, words and files."""
