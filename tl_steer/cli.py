@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"tl_steer: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("tl_steer: interrupted; nothing was written.", file=sys.stderr)
+        print("tl_steer: interrupted; no report was written.", file=sys.stderr)
         return 130
     return 0
 
