@@ -1,11 +1,8 @@
 """Directions on disk: one safetensors file, tensors by hook name, the rest as JSON beside them."""
 
 import json
-import os
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from secrets import token_hex
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
@@ -14,6 +11,7 @@ from safetensors.torch import save as to_bytes
 from tl_steer.directions.direction import Direction, Directions
 from tl_steer.directions.provenance import Provenance
 from tl_steer.errors import StorageError
+from tl_steer.files import write_whole
 from tl_steer.lens.protocol import ModelInfo
 
 _KEY = "tl_steer"
@@ -42,22 +40,7 @@ def save(directions: Directions, path: str | Path) -> Path:
     header = {_KEY: json.dumps({"format": _FORMAT, "directions": about})}
     tensors = {name: each.vector.contiguous() for name, each in directions.items()}
     data = to_bytes(tensors, metadata=header)
-    # Not of `tempfile`: that would give a file which nobody but its owner may read.
-    temporary = target.with_name(f"{target.name}.{token_hex(8)}.part")
-    try:
-        try:
-            with temporary.open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(target)
-        except BaseException:
-            with suppress(OSError):
-                temporary.unlink()
-            raise
-    except OSError as error:
-        raise StorageError(f"{target}: cannot be written: {error.strerror}.") from error
-    return target
+    return write_whole(target, data)
 
 
 def load(path: str | Path) -> Directions:

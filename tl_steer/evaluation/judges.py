@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Protocol, runtime_checkable
 
-from tl_steer.errors import DataError
+from tl_steer.errors import DataError, SteerError
 
 
 @runtime_checkable
@@ -22,6 +22,29 @@ class Judge(Protocol):
     def __call__(self, texts: Sequence[str]) -> list[float]:
         """The scores, in the order of the texts; an empty list for no texts."""
         ...
+
+
+def require_judge(judge: object) -> Judge:
+    """Return what came, and refuse what is no judge.
+
+    Raises:
+        SteerError: Saying what came.
+    """
+    if not isinstance(judge, Judge):
+        raise SteerError(f"{type(judge).__name__} is no judge; one has a name and scores texts.")
+    return judge
+
+
+def scores_of(judge: Judge, texts: Sequence[str]) -> list[float]:
+    """Ask a judge, and check that it gives one number for each text.
+
+    Raises:
+        DataError: When there are more or fewer.
+    """
+    scores = list(judge(texts))
+    if len(scores) != len(texts):
+        raise DataError(f"{judge.name} gave {len(scores)} scores for {len(texts)} texts.")
+    return scores
 
 
 def checked_texts(texts: Iterable[object]) -> list[str]:

@@ -2,14 +2,12 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
-from scipy.stats import bootstrap
 
-from tl_steer.errors import DataError
 from tl_steer.evaluation.diversity import distinct_n, repetition
-from tl_steer.evaluation.judges import Judge
+from tl_steer.evaluation.judges import Judge, scores_of
 from tl_steer.evaluation.perplexity import perplexity
+from tl_steer.evaluation.statistics import mean_interval
 from tl_steer.generation.generations import Generations
 from tl_steer.lens.protocol import SteerableModel
 
@@ -47,14 +45,14 @@ def measure(
     """
     frame = generations.frame
     for judge in judges:
-        frame = frame.assign(**{judge.name: _scores(judge, generations.texts)})
+        frame = frame.assign(**{judge.name: scores_of(judge, generations.texts)})
     perplexities = perplexity(model, generations, progress=progress)
     rows = []
     for condition, part in frame.groupby("condition", sort=False):
         row: dict[str, float] = {}
         for judge in judges:
             by_prompt = part.groupby("prompt_index")[judge.name].mean().to_numpy()
-            low, high = _interval(by_prompt, confidence, seed)
+            low, high = mean_interval(by_prompt, confidence=confidence, seed=seed)
             row |= {
                 judge.name: float(part[judge.name].mean()),
                 f"{judge.name}_low": low,
@@ -68,25 +66,3 @@ def measure(
         row["texts"] = len(texts)
         rows.append(pd.Series(row, name=str(condition)))
     return pd.DataFrame(rows)
-
-
-def _scores(judge: Judge, texts: Sequence[str]) -> list[float]:
-    scores = list(judge(texts))
-    if len(scores) != len(texts):
-        raise DataError(f"{judge.name} gave {len(scores)} scores for {len(texts)} texts.")
-    return scores
-
-
-def _interval(
-    values: "np.ndarray[tuple[int], np.dtype[np.float64]]", confidence: float, seed: int
-) -> tuple[float, float]:
-    if len(values) < 2:
-        return float("nan"), float("nan")
-    found = bootstrap(
-        (values,),
-        np.mean,
-        confidence_level=confidence,
-        method="percentile",
-        rng=np.random.default_rng(seed),
-    ).confidence_interval
-    return float(found.low), float(found.high)

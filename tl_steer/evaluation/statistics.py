@@ -90,6 +90,34 @@ def paired_difference(
     return Interval(estimate, float(found.low), float(found.high), confidence)
 
 
+def mean_interval(
+    values: Float[ndarray, " prompt"],
+    *,
+    confidence: float = 0.95,
+    draws: int = 9999,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """The ends of the percentile bootstrap interval of a mean; NaN for fewer than two values.
+
+    Args:
+        values: One for each prompt: texts of one prompt are not independent.
+        confidence: Share of such intervals that hold the true mean.
+        draws: Samples of the bootstrap.
+        seed: Of the bootstrap.
+    """
+    if len(values) < 2:
+        return float("nan"), float("nan")
+    found = stats.bootstrap(
+        (values,),
+        np.mean,
+        n_resamples=draws,
+        confidence_level=confidence,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
+    return float(found.low), float(found.high)
+
+
 def sigma_above(effect: float, controls: Float[ndarray, " control"]) -> float:
     """How many standard deviations of its controls an effect lies above their mean.
 

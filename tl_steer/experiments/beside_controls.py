@@ -18,7 +18,7 @@ from tl_steer.experiments.control_conditions import (
     strengths_of,
     unique,
 )
-from tl_steer.experiments.measures import is_model
+from tl_steer.experiments.measures import loaded
 from tl_steer.experiments.running import Runner
 from tl_steer.experiments.workers import described
 from tl_steer.generation.generations import Generations
@@ -42,6 +42,7 @@ def beside_controls(
     *,
     scope: Scope,
     progress: bool,
+    model: SteerableModel | None = None,
 ) -> dict[str, Controlled]:
     """Set directions beside their controls, with what an experiment has at hand.
 
@@ -54,10 +55,11 @@ def beside_controls(
         controls: What the directions are compared with.
         scope: Which tokens are steered.
         progress: Whether to show a progress bar.
+        model: That of the runner, where it is loaded already.
     """
     for direction in directions.values():
         _ = direction.unit
-    model: SteerableModel = runner.model if is_model(runner.model) else runner.model()  # type: ignore[assignment, operator]
+    model = loaded(runner.model) if model is None else model
     require_steerable(model)
     for direction in directions.values():
         direction.check_fits(model)

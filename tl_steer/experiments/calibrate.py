@@ -8,15 +8,15 @@ from pathlib import Path
 import pandas as pd
 from tqdm.auto import tqdm
 
-from tl_steer.directions.direction import Direction, Directions
+from tl_steer.directions.direction import Direction
 from tl_steer.errors import DataError, SteerError
-from tl_steer.evaluation.judges import Judge
+from tl_steer.evaluation.judges import Judge, require_judge
 from tl_steer.experiments.calibration import Calibration, OperatingPoint
 from tl_steer.experiments.calibration_notes import notes_of
 from tl_steer.experiments.constraints import Constraints
 from tl_steer.experiments.equal_kl_strengths import equal_kl_strengths, unreached
-from tl_steer.experiments.grid import DirectionGrid, grid
-from tl_steer.experiments.measures import Measures, ModelFactory, is_model
+from tl_steer.experiments.grid import DirectionGrid, grid, in_both
+from tl_steer.experiments.measures import Measures, ModelFactory, loaded
 from tl_steer.experiments.optuna_search import Optuna
 from tl_steer.experiments.running import Runner
 from tl_steer.experiments.store import CellStore, write_parquet
@@ -114,7 +114,7 @@ def calibrate(
     if kl is not None and search is not None:
         raise SteerError("kl= sets every strength, so that search= has nothing to look for.")
     scope = as_scope(scope)
-    store = None if folder is None else CellStore(Path(folder))
+    store = CellStore.at(folder)
     runner = Runner(model, Job(Measures((judge,)), store), rows)
 
     def on(name: str, prompts: Sequence[str], given: Direction | DirectionGrid) -> Tries:
@@ -131,7 +131,7 @@ def calibrate(
         )
         return Tries(runner, asked.cells, judge.name, constraints)
 
-    found = on("validation", validation, _by_name(directions))
+    found = on("validation", validation, directions)
     places = found.places
     for place in places:
         # Relative doses need the norm of the activations.
@@ -140,7 +140,7 @@ def calibrate(
     with tqdm(total=total, desc="calibrate", unit="try", disable=not progress) as bar:
         trying = _Trying(found, way, bar.update)
         if kl is not None:
-            trying.at_kl(model() if not is_model(model) else model, kl, most, scope)  # type: ignore[operator, arg-type]
+            trying.at_kl(loaded(model), kl, most, scope)
         elif search is None:
             trying.each_place(StrengthSearch(first, most, tries))
         else:
@@ -254,13 +254,6 @@ def _frame(tries: Tries) -> pd.DataFrame:
     return pd.DataFrame([tries.base, *several])
 
 
-def _by_name(directions: Direction | DirectionGrid) -> Direction | DirectionGrid:
-    """``Directions`` are one direction at several hook points, and not several by name."""
-    if isinstance(directions, Directions) and len(directions):
-        return {next(iter(directions.values())).provenance.method: directions}
-    return directions
-
-
 def _check(
     judge: object,
     validation: Sequence[str],
@@ -272,15 +265,13 @@ def _check(
     first: float,
     tries: int,
 ) -> None:
-    if not isinstance(judge, Judge):
-        raise SteerError(f"{type(judge).__name__} is no judge; one has a name and scores texts.")
+    require_judge(judge)
     for name, prompts in {"validation": validation, "test": test or []}.items():
         if isinstance(prompts, str):
             raise DataError(f"one string came as {name}=; give a list of prompts.")
     if test is not None and not len(test):
         raise DataError("test=[]: give prompts to report on, or leave test= out.")
-    chosen_on = {" ".join(str(prompt).split()) for prompt in validation}
-    shared = [prompt for prompt in test or [] if " ".join(str(prompt).split()) in chosen_on]
+    shared = in_both(validation, test or [])
     if shared:
         raise DataError(
             f"{len(shared)} prompts are both in validation= and in test=, such as {shared[0]!r}. "

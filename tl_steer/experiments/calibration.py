@@ -100,6 +100,15 @@ class Calibration:
             raise SteerError(self.notes[0])
         return Steering(Add(self.chosen.direction, self.chosen.strength, scope=self.scope))
 
+    def row_of(self, point: OperatingPoint) -> pd.Series:
+        """The row of the curve in which an operating point was tried."""
+        own = self.curve[
+            (self.curve["direction"] == point.name)
+            & (self.curve["hook_name"] == point.hook_name)
+            & (self.curve["strength"] == point.strength)
+        ]
+        return own.iloc[0]
+
     def figure(self) -> Figure:
         """Judge and perplexity ratio against dose; see ``calibration_figure``."""
         from tl_steer.experiments.calibration_figure import calibration_figure
@@ -113,12 +122,8 @@ class Calibration:
         steered = self.curve[self.curve["direction"] != NONE]
         lines = [f"Calibration({self.chosen or 'nothing chosen'}"]
         if self.chosen is not None:
-            own = steered[
-                (steered["direction"] == self.chosen.name)
-                & (steered["hook_name"] == self.chosen.hook_name)
-                & (steered["strength"] == self.chosen.strength)
-            ]
-            lines.append(self._line("validation", self.curve.iloc[0], own.iloc[0]))
+            own = self.row_of(self.chosen)
+            lines.append(self._line("validation", self.curve.iloc[0], own))
         if self.test is not None:
             line = self._line("test", self.test.iloc[0], self.test.iloc[1])
             why_not = self.test.iloc[1]["why_not"]

@@ -1,8 +1,9 @@
 """What is set beside a direction: which vectors, and at which strengths."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from tl_steer.activations.activations import Activations
 from tl_steer.directions.direction import Direction
@@ -152,12 +153,7 @@ def strengths_of(
 
 def unique(several: Sequence[Sequence[Condition]]) -> dict[str, Condition]:
     """By key, what is to be done, each once."""
-
-    def all_of() -> Iterator[Condition]:
-        for conditions in several:
-            yield from conditions
-
     found: dict[str, Condition] = {}
-    for one in all_of():
+    for one in chain.from_iterable(several):
         found.setdefault(one.key, one)
     return found

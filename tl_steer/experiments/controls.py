@@ -8,7 +8,7 @@ from tl_steer.activations.activations import Activations
 from tl_steer.directions.direction import Direction, require_directions
 from tl_steer.errors import DataError, MismatchError, SteerError
 from tl_steer.evaluation.controlled import DIRECTION, Controlled
-from tl_steer.evaluation.judges import Judge
+from tl_steer.evaluation.judges import Judge, require_judge
 from tl_steer.experiments.beside_controls import beside_controls
 from tl_steer.experiments.cell import PromptSet
 from tl_steer.experiments.control_conditions import Controls
@@ -160,9 +160,8 @@ def each_against_controls(
     _require_named(directions)
     if rows is not None and rows < 1:
         raise SteerError(f"rows={rows}: texts that are written together, at least 1.")
-    if not isinstance(judge, Judge):
-        raise SteerError(f"{type(judge).__name__} is no judge; one has a name and scores texts.")
-    store = None if folder is None else CellStore(Path(folder))
+    require_judge(judge)
+    store = CellStore.at(folder)
     return beside_controls(
         Runner(model, Job(Measures((judge,)), store), rows),
         PromptSet("prompts", tuple(prompts), chat, prepend_bos),

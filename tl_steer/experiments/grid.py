@@ -100,10 +100,7 @@ def _meets(one: Cell, other: Cell) -> bool:
 
 
 def _directions(directions: Any) -> list[tuple[str, Direction]]:
-    if isinstance(directions, Direction):
-        directions = {directions.provenance.method: directions}
-    if isinstance(directions, Directions) and len(directions):
-        directions = {next(iter(directions.values())).provenance.method: directions}
+    directions = by_name(directions)
     if not isinstance(directions, Mapping) or not directions:
         raise DataError("give directions by name: {'joy': joy, 'random': joy.random_like(0)}.")
     found = []
@@ -133,6 +130,24 @@ def _scopes(scopes: Scope | slice | Mapping[str, Scope | slice]) -> dict[str, Sc
         return {str(name): as_scope(scope) for name, scope in scopes.items()}
     scope = as_scope(scopes)
     return {scope_name(scope): scope}
+
+
+def by_name(directions: Any) -> Any:
+    """What came without a name, under that of its method; ``Directions`` are one direction.
+
+    Whether the rest are directions by name is for :func:`grid` to say.
+    """
+    if isinstance(directions, Direction):
+        return {directions.provenance.method: directions}
+    if isinstance(directions, Directions) and len(directions):
+        return {next(iter(directions.values())).provenance.method: directions}
+    return directions
+
+
+def in_both(some: Sequence[str], others: Sequence[str]) -> list[str]:
+    """Which of the others are among some prompts, whatever their white space."""
+    known = {" ".join(str(prompt).split()) for prompt in some}
+    return [prompt for prompt in others if " ".join(str(prompt).split()) in known]
 
 
 def scope_name(scope: Scope) -> str:

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from tl_steer.errors import DataError, NonFiniteError
-from tl_steer.evaluation.judges import Judge
+from tl_steer.errors import NonFiniteError
+from tl_steer.evaluation.judges import Judge, scores_of
 from tl_steer.evaluation.perplexity import log_probs
 from tl_steer.evaluation.relevance import relevance
 from tl_steer.evaluation.side_effects import neutral_kl
@@ -46,9 +46,7 @@ class Measures:
 
     def loaded(self) -> "Measures":
         """The same, with the second model loaded where a function was given for it."""
-        if self.second is None or is_model(self.second):
-            return self
-        return replace(self, second=self.second())  # type: ignore[operator]
+        return self if self.second is None else replace(self, second=loaded(self.second))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -86,7 +84,7 @@ class Measures:
         generations = replace(generations, frame=frame)
         frame = frame.copy()
         for judge in self.judges:
-            frame[judge.name] = scores_of(judge, generations.texts)
+            frame[judge.name] = finite_scores(judge, generations.texts)
         rows = [
             (tuple(prompt), tuple(text))
             for prompt, text in zip(frame["prompt_tokens"], frame["tokens"], strict=True)
@@ -128,16 +126,19 @@ def is_model(model: object) -> bool:
     return hasattr(model, "cfg")
 
 
-def scores_of(judge: Judge, texts: Sequence[str]) -> list[float]:
+def loaded(model: SteerableModel | ModelFactory) -> SteerableModel:
+    """The model itself, loaded where a function was given for it."""
+    return model if is_model(model) else model()  # type: ignore[operator, return-value]
+
+
+def finite_scores(judge: Judge, texts: Sequence[str]) -> list[float]:
     """Ask a judge, and check that it gives a finite number for each text.
 
     Raises:
         DataError: When there are more or fewer.
         NonFiniteError: With the text whose score is NaN or infinite.
     """
-    scores = [float(each) for each in judge(texts)]
-    if len(scores) != len(texts):
-        raise DataError(f"{judge.name} gave {len(scores)} scores for {len(texts)} texts.")
+    scores = [float(each) for each in scores_of(judge, texts)]
     wrong = next((i for i, score in enumerate(scores) if not np.isfinite(score)), None)
     if wrong is not None:
         raise NonFiniteError(f"{judge.name} gave {scores[wrong]} for {texts[wrong]!r}.")

@@ -37,6 +37,11 @@ class CellStore:
                 f"{self.folder}: cannot be written to ({error.strerror}); give another folder."
             ) from error
 
+    @classmethod
+    def at(cls, folder: str | Path | None) -> "CellStore | None":
+        """The store of a folder, or none."""
+        return None if folder is None else cls(Path(folder))
+
     @property
     def _cells(self) -> Path:
         return self.folder / "cells"

@@ -15,12 +15,19 @@ from tl_steer.evaluation.controlled import DIRECTION, RANDOM
 from tl_steer.evaluation.judges import Judge
 from tl_steer.experiments.beside_controls import beside_controls
 from tl_steer.experiments.calibrate import calibrate
-from tl_steer.experiments.calibration import OperatingPoint
 from tl_steer.experiments.cell import PromptSet
 from tl_steer.experiments.constraints import Constraints
 from tl_steer.experiments.control_conditions import Controls, conditions_of
-from tl_steer.experiments.grid import DirectionGrid, grid, prompt_sets, scope_name, seeded
-from tl_steer.experiments.measures import Measures, ModelFactory
+from tl_steer.experiments.grid import (
+    DirectionGrid,
+    by_name,
+    grid,
+    in_both,
+    prompt_sets,
+    scope_name,
+    seeded,
+)
+from tl_steer.experiments.measures import Measures, ModelFactory, loaded
 from tl_steer.experiments.running import Runner
 from tl_steer.experiments.store import CellStore
 from tl_steer.experiments.study_cells import at_kl_of, operating_cells
@@ -145,7 +152,7 @@ def study(
     swept = sweep(
         model,
         {"validation": validation},
-        {**_by_name(directions, points), **dict(list(named.items())[:_IN_SWEEP])},
+        {**by_name(directions), **dict(list(named.items())[:_IN_SWEEP])},
         doses=doses,
         scopes=scope,
         sampling=sampling,
@@ -154,8 +161,9 @@ def study(
         rows=rows,
         progress=progress,
     )
+    here = loaded(model)
     controlled = beside_controls(
-        Runner(model, Job(Measures((judge,)), _store(kept("controls"))), rows),
+        Runner(model, Job(Measures((judge,)), CellStore.at(kept("controls"))), rows),
         sets[0],
         {name: point.direction for name, point in points.items()},
         judge.name,
@@ -163,11 +171,12 @@ def study(
         controls,
         scope=scope,
         progress=progress,
+        model=here,
     )
-    at_kl = at_kl_of(model, lead, named, calibration, validation, scope)
+    at_kl = at_kl_of(here, lead, named, calibration, validation, scope)
     cells = operating_cells(sets, samplings, points, at_kl, controls.instruction, scope)
     measures = Measures((judge, *judges), tuple(neutral), second=second)
-    runner = Runner(model, Job(measures, _store(kept("test"))), rows)
+    runner = Runner(model, Job(measures, CellStore.at(kept("test"))), rows)
     with tqdm(total=len(cells), desc="test", unit="cell", disable=not progress) as bar:
         texts = pd.concat(runner.texts(cells, finished=bar.update), ignore_index=True)
     known = facts_of(
@@ -192,9 +201,8 @@ def _require_apart(validation: Sequence[str], sets: Sequence[PromptSet]) -> None
     """Refuse, before anything is run, test prompts that something was chosen on."""
     if isinstance(validation, str) or not validation:
         raise DataError("validation=: give a list of prompts to choose on.")
-    chosen_on = {" ".join(str(prompt).split()) for prompt in validation}
     for each in sets:
-        shared = [prompt for prompt in each.prompts if " ".join(prompt.split()) in chosen_on]
+        shared = in_both(validation, each.prompts)
         if shared:
             raise DataError(
                 f"{len(shared)} prompts of {each.name} are in validation= too, such as "
@@ -233,15 +241,3 @@ def _require_runnable(
             conditions_of(cell.name, cell.direction, few)
     cells = operating_cells(sets, samplings[:1], {}, {}, controls.instruction, scope)
     described(model, Job(Measures(), None), [*asked.cells, *cells])
-
-
-def _by_name(
-    directions: Direction | DirectionGrid, points: Mapping[str, OperatingPoint]
-) -> DirectionGrid:
-    """As they came, under the names that calibrate gave them."""
-    given = isinstance(directions, Mapping) and all(name in directions for name in points)
-    return directions if given else dict.fromkeys(points, directions)  # type: ignore[arg-type, return-value]
-
-
-def _store(folder: Path | None) -> CellStore | None:
-    return None if folder is None else CellStore(folder)

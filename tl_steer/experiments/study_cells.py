@@ -9,14 +9,13 @@ from tl_steer.experiments.calibration import Calibration, OperatingPoint
 from tl_steer.experiments.cell import Cell, PromptSet
 from tl_steer.experiments.equal_kl_strengths import equal_kl_strengths
 from tl_steer.experiments.grid import scope_name
-from tl_steer.experiments.measures import ModelFactory, is_model
 from tl_steer.generation.sampling import Sampling
 from tl_steer.lens.protocol import SteerableModel
 from tl_steer.scopes.positions import Scope
 
 
 def at_kl_of(
-    model: SteerableModel | ModelFactory,
+    model: SteerableModel,
     lead: OperatingPoint,
     named: Mapping[str, Direction],
     calibration: Calibration,
@@ -24,15 +23,11 @@ def at_kl_of(
     scope: Scope,
 ) -> dict[str, OperatingPoint]:
     """Random directions, at the KL of the reference on the validation prompts."""
-    curve = calibration.curve
-    own = (curve["direction"] == lead.name) & (curve["hook_name"] == lead.hook_name)
-    kl = float(curve.loc[own & (curve["strength"] == lead.strength), "kl"].iloc[0])
-    loaded: SteerableModel = model if is_model(model) else model()  # type: ignore[assignment, operator]
     several = equal_kl_strengths(
-        loaded,
+        model,
         PromptSet("validation", tuple(validation)),
         list(named.values()),
-        max(kl, 1e-6),
+        max(float(calibration.row_of(lead)["kl"]), 1e-6),
         way=1,
         scope=scope,
     )

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from tl_steer.evaluation.controlled import NONE, RANDOM, Controlled
+from tl_steer.evaluation.controlled import NONE, RANDOM, SHUFFLED, Controlled
 from tl_steer.experiments.calibration import Calibration
 from tl_steer.experiments.swept import Swept
 from tl_steer.reports.averages import kind_of
@@ -69,7 +69,7 @@ def _with_verdicts(table: pd.DataFrame, controlled: Mapping[str, Controlled]) ->
         return table
     verdicts = verdict_table(controlled)
     first = table["prompts"] == table["prompts"].iloc[0]
-    for column, control in (("sigma", RANDOM), ("sigma_shuffled", "shuffled")):
+    for column, control in (("sigma", RANDOM), ("sigma_shuffled", SHUFFLED)):
         own = verdicts[verdicts["control"] == control].set_index("direction")["sigma"]
         if len(own):
             table[column] = table["method"].map(own).where(first)
@@ -85,10 +85,9 @@ def chosen_table(calibration: Calibration, scope: str) -> pd.DataFrame:
         calibration: Of all directions.
         scope: What the scope is called.
     """
-    curve, rows = calibration.curve, []
+    rows = []
     for name, point in calibration.best_of.items():
-        own = curve[(curve["direction"] == name) & (curve["hook_name"] == point.hook_name)]
-        (tried,) = own[own["strength"] == point.strength].to_dict("records")
+        tried = calibration.row_of(point)
         rows.append(
             {
                 "direction": name,

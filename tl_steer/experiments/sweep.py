@@ -8,7 +8,7 @@ from tqdm.auto import tqdm
 
 from tl_steer.directions.direction import Direction
 from tl_steer.errors import DataError, SteerError
-from tl_steer.evaluation.judges import Judge
+from tl_steer.evaluation.judges import Judge, require_judge
 from tl_steer.experiments.grid import DirectionGrid, grid
 from tl_steer.experiments.measures import Measures, ModelFactory
 from tl_steer.experiments.running import Runner
@@ -104,7 +104,7 @@ def sweep(
         chat=chat,
         prepend_bos=prepend_bos,
     )
-    store = None if folder is None else CellStore(Path(folder))
+    store = CellStore.at(folder)
     job = Job(Measures(several, tuple(neutral), relevance, second), store)
     with tqdm(total=len(asked.cells), desc="sweep", unit="cell", disable=not progress) as bar:
         texts = Runner(model, job, rows).texts(asked.cells, finished=bar.update)
@@ -116,12 +116,6 @@ def sweep(
 
 def require_judges(judges: Sequence[object]) -> None:
     """Refuse what is no judge, and judges of one name."""
-    names = []
-    for judge in judges:
-        if not isinstance(judge, Judge):
-            raise SteerError(
-                f"{type(judge).__name__} is no judge; one has a name and scores texts."
-            )
-        names.append(judge.name)
+    names = [require_judge(judge).name for judge in judges]
     if len(set(names)) < len(names):
         raise DataError(f"the judges are called {', '.join(names)}; each needs a name of its own.")

@@ -5,16 +5,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from scipy.stats import bootstrap
 
 from tl_steer.errors import DataError
 from tl_steer.evaluation.diversity import distinct_n, repetition
+from tl_steer.evaluation.statistics import mean_interval
 from tl_steer.experiments.store import read_parquet, write_parquet
 
 SETTINGS = ("direction", "hook_name", "layer", "strength", "dose", "scope", "prompts", "seed")
 """The columns that say which setting a row belongs to."""
+
+_DRAWS = 1999  # of the bootstrap, for each judge and cell
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +88,11 @@ class Swept:
         row: dict[str, object] = {"cell": key} | {name: part[name].iloc[0] for name in SETTINGS}
         row["texts"] = len(part)
         for name in self.judges:
-            low, high = self._interval(part.groupby("prompt_index")[name].mean().to_numpy())
+            low, high = mean_interval(
+                part.groupby("prompt_index")[name].mean().to_numpy(),
+                confidence=self.confidence,
+                draws=_DRAWS,
+            )
             row |= {
                 name: float(part[name].mean()),
                 f"{name}_low": low,
@@ -106,21 +111,6 @@ class Swept:
         if "nll_second" in part:
             row["perplexity_second"] = _perplexity(part, "_second")
         return row
-
-    def _interval(
-        self, means: "np.ndarray[tuple[int], np.dtype[np.float64]]"
-    ) -> tuple[float, float]:
-        if len(means) < 2:
-            return math.nan, math.nan
-        found = bootstrap(
-            (means,),
-            np.mean,
-            confidence_level=self.confidence,
-            n_resamples=1999,
-            method="percentile",
-            rng=np.random.default_rng(0),
-        ).confidence_interval
-        return float(found.low), float(found.high)
 
     def __len__(self) -> int:
         """How many texts."""

@@ -1,15 +1,13 @@
 """A rating sheet on disk: what goes to the raters, and the key, which does not."""
 
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from secrets import token_hex
 
 import pandas as pd
 
 from tl_steer.errors import StorageError
+from tl_steer.files import write_whole
 from tl_steer.people.cells import csv_text
 from tl_steer.people.question import Question
 
@@ -74,23 +72,5 @@ def save_sheet(
             "another folder, or say overwrite=True."
         )
     for name, text in {"key.csv": content, **pages}.items():
-        _write(folder / name, text)
+        write_whole(folder / name, text.encode("utf-8"))
     return SavedSheet(folder / "form.html", folder / "sheet.csv", target)
-
-
-def _write(target: Path, text: str) -> None:
-    """So that a reader never sees half a file."""
-    temporary = target.with_name(f"{target.name}.{token_hex(8)}.part")
-    try:
-        try:
-            with temporary.open("xb") as file:
-                file.write(text.encode("utf-8"))
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(target)
-        except BaseException:
-            with suppress(OSError):
-                temporary.unlink()
-            raise
-    except OSError as error:
-        raise StorageError(f"{target}: cannot be written: {error.strerror}.") from error

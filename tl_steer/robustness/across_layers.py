@@ -14,7 +14,7 @@ from tl_steer.causal.metrics import LogitMetric, Metric
 from tl_steer.data.texts import plain_texts
 from tl_steer.directions.direction import Direction, Directions
 from tl_steer.errors import DataError, MismatchError, NonFiniteError, SteerError
-from tl_steer.evaluation.judges import Judge
+from tl_steer.evaluation.judges import Judge, scores_of
 from tl_steer.evaluation.statistics import paired_difference
 from tl_steer.generation.generate import compare
 from tl_steer.generation.sampling import Sampling
@@ -199,10 +199,7 @@ def _judged(
     conditions: dict[str, Steering | None] = {"": None}
     conditions |= {str(number): Steering(one.add) for number, one in enumerate(added.values())}
     written = compare(model, texts, conditions, sampling, chat=chat, progress=progress)
-    scores = list(judge(written.texts))
-    if len(scores) != len(written):
-        raise DataError(f"{judge.name} gave {len(scores)} scores for {len(written)} texts.")
-    frame = written.frame.assign(score=scores)
+    frame = written.frame.assign(score=scores_of(judge, written.texts))
     return {
         pair: (part["score"].to_numpy(float), part["prompt_index"].to_numpy())
         for pair, (_, part) in zip(

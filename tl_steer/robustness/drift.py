@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from tl_steer.data.texts import plain_texts
 from tl_steer.errors import DataError, SteerError
-from tl_steer.evaluation.judges import Judge
+from tl_steer.evaluation.judges import Judge, require_judge, scores_of
 from tl_steer.evaluation.plots import COLOURS, blank_figure, legend_above
 from tl_steer.evaluation.statistics import Interval, paired_difference
 from tl_steer.generation.generate import compare
@@ -141,8 +141,7 @@ def drift(
     """
     if not 1 <= window <= tokens:
         raise SteerError(f"window={window}, tokens={tokens}: from 1 on, and at most the tokens.")
-    if not isinstance(judge, Judge):
-        raise SteerError(f"{type(judge).__name__} is no judge; one has a name and scores texts.")
+    require_judge(judge)
     written = compare(
         model,
         plain_texts(prompts, "prompts"),
@@ -153,10 +152,7 @@ def drift(
         progress=progress,
     )
     cut = windows_of(model, written, window, max_tokens=max_tokens, progress=progress)
-    scores = list(judge(list(cut["text"])))
-    if len(scores) != len(cut):
-        raise DataError(f"{judge.name} gave {len(scores)} scores for {len(cut)} texts.")
-    cut.insert(5, "score", scores)
+    cut.insert(5, "score", scores_of(judge, list(cut["text"])))
     over_prompts = partial(paired_difference, confidence=confidence, seed=seed)
     rows = [
         {"condition": condition, **_spans(number, window, part), **_means(part, over_prompts)}

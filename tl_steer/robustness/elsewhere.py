@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from tl_steer.data.texts import plain_texts
 from tl_steer.errors import DataError, MismatchError, SteerError
-from tl_steer.evaluation.judges import Judge
+from tl_steer.evaluation.judges import Judge, scores_of
 from tl_steer.evaluation.perplexity import perplexity
 from tl_steer.evaluation.plots import COLOURS, blank_figure, legend_above
 from tl_steer.evaluation.statistics import paired_difference
@@ -164,7 +164,7 @@ def holds_elsewhere(
         )
         perplexities = perplexity(model, written, max_tokens=max_tokens, progress=progress)
         scored = written.frame.assign(
-            **{judge.name: _scores(judge, written.texts) for judge in several}
+            **{judge.name: scores_of(judge, written.texts) for judge in several}
         )
         texts[name] = Generations(scored, sampling)
         before, after = (texts[name].of(each).frame for each in (UNSTEERED, STEERED))
@@ -219,10 +219,3 @@ def _sets(prompt_sets: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]
         if not prompts:
             raise DataError(f"{name!r} holds no prompt; give two or more, or leave it out.")
     return sets
-
-
-def _scores(judge: Judge, texts: Sequence[str]) -> list[float]:
-    scores = list(judge(texts))
-    if len(scores) != len(texts):
-        raise DataError(f"{judge.name} gave {len(scores)} scores for {len(texts)} texts.")
-    return scores
