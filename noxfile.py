@@ -6,7 +6,9 @@ as the tests. Arguments after `--` go to pytest: `nox -s tests -- -m "not packag
 """
 
 import os
+import re
 import sys
+import tomllib
 from pathlib import Path
 
 import nox
@@ -15,11 +17,22 @@ nox.needs_version = ">=2025.2.9"
 nox.options.sessions = ["lint", "docs", "notebooks", "tests"]
 
 ROOT = Path(__file__).parent
+# One release for everybody who develops or tests, so that two runs differ in the code and not in
+# the kernels, and installed before anything else: a machine with this release on disk takes that.
+TORCH = "torch==2.13.0"
 NEWEST = "4.x"
+# What each line is locked to beyond the bounds of pyproject.toml, and the file that holds the lock.
 LINES = {
-    NEWEST: "transformer-lens>=4.3,<5",  # TransformerBridge
-    "3.9.0": "transformer-lens==3.9.0",  # HookedTransformer and TransformerBridge
+    # TransformerBridge
+    NEWEST: (["transformer-lens>=4.3,<5", "transformers==5.23.0"], "constraints.txt"),
+    # HookedTransformer and TransformerBridge
+    "3.9.0": (["transformer-lens==3.9.0", "transformers==5.23.0"], "constraints-3.9.txt"),
 }
+# What other releases warn of is theirs; here it is asked whether what comes out is right.
+CONTRACTS = [
+    *("-p", "no:benchmark", "-W", "default"),
+    *("tests/contracts", "tests/packaged/test_contracts.py"),
+]
 
 _ready: set[str] = set()
 
@@ -34,7 +47,16 @@ def environment(session: nox.Session, line: str) -> Path:
     Returns:
         The directory with `python`, `pytest` and so on.
     """
-    home = ROOT / ".nox" / f"transformer-lens-{line}"
+    programs = programs_of(session, f"transformer-lens-{line}")
+    if line not in _ready:
+        pip(session, programs, "-c", LINES[line][1], "-e", ".[dev,docs]")
+        _ready.add(line)
+    return programs
+
+
+def programs_of(session: nox.Session, name: str) -> Path:
+    """The programs of an environment of this name; made, with nothing in it, when it is lacking."""
+    home = ROOT / ".nox" / name
     programs = home / ("Scripts" if os.name == "nt" else "bin")
     session.env.update(
         HF_HUB_OFFLINE="1",  # nothing here may need a model hub
@@ -43,14 +65,15 @@ def environment(session: nox.Session, line: str) -> Path:
         # Threads that wait by spinning stand in each other's way on a shared machine.
         OMP_WAIT_POLICY="PASSIVE",
     )
-    if line not in _ready:
-        if not (programs / "python").exists() and not (programs / "python.exe").exists():
-            session.run(sys.executable, "-m", "virtualenv", "-q", str(home), external=True)
-        # Compiling at the first import instead: most of what is installed is never imported.
-        install = ["install", "-qq", "--no-compile", "-c", "constraints.txt", LINES[line]]
-        run(session, programs, "python", "-m", "pip", *install, "-e", ".[dev,docs]")
-        _ready.add(line)
+    if not (programs / "python").exists() and not (programs / "python.exe").exists():
+        session.run(sys.executable, "-m", "virtualenv", "-q", str(home), external=True)
     return programs
+
+
+def pip(session: nox.Session, programs: Path, *what: str) -> None:
+    """Install into an environment."""
+    # Compiling at the first import instead: most of what is installed is never imported.
+    run(session, programs, "python", "-m", "pip", "install", "-qq", "--no-compile", *what)
 
 
 def run(session: nox.Session, programs: Path, program: str, *args: str) -> None:
@@ -100,3 +123,43 @@ def docs(session: nox.Session) -> None:
     programs = environment(session, NEWEST)
     build = ["-q", "-W", "--keep-going", "-b", "html", "docs", "docs/_build/html"]
     run(session, programs, "sphinx-build", *build)
+
+
+@nox.session(venv_backend="none")
+def lock(session: nox.Session) -> None:
+    """Write the constraints files: the newest releases that fit, of every package of a line."""
+    for line, (wanted, file) in LINES.items():
+        programs = programs_of(session, f"lock-{line}")
+        pip(session, programs, TORCH)
+        pip(session, programs, *wanted, "-e", ".[dev,docs]")
+        freeze = [str(programs / "python"), "-m", "pip", "freeze", "--exclude-editable"]
+        frozen = session.run(*freeze, external=True, silent=True)
+        # A build of torch brings its own CUDA, and its own suffix; neither is for everybody.
+        pins = [
+            re.sub(r"\+\w+$", "", pin)
+            for pin in str(frozen).splitlines()
+            if re.match(r"[\w.-]+==", pin) and not re.match("nvidia-|cuda-|triton", pin)
+        ]
+        head = f"# Every package that the tests of TransformerLens {line} run with: nox -s lock"
+        (ROOT / file).write_text("\n".join([head, *pins, ""]), encoding="utf-8")
+
+
+@nox.session(venv_backend="none")
+def newest(session: nox.Session) -> None:
+    """The contracts on the newest release of everything, also past the bounds of pyproject.toml."""
+    programs = programs_of(session, "newest")
+    pip(session, programs, TORCH)
+    pip(session, programs, "--upgrade", "-e", ".[dev]")
+    # Without a look at what asks for less: this is how the next break is seen before it is met.
+    pip(session, programs, "--upgrade", "--no-deps", "transformers", "transformer-lens")
+    run(session, programs, "pytest", *CONTRACTS, *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def oldest(session: nox.Session) -> None:
+    """The contracts on the lowest release of every dependency that pyproject.toml allows."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lowest = [re.sub(r">=([\d.]+).*", r"==\1", each) for each in project["dependencies"]]
+    programs = programs_of(session, "oldest")
+    pip(session, programs, *lowest, "-e", ".[dev]")
+    run(session, programs, "pytest", *CONTRACTS, *session.posargs)
