@@ -60,7 +60,7 @@ def _site(result: SiteResult) -> dict[str, Any]:
     }
 
 
-def _cell(row: "pd.Series[float]", used: Candidate | None) -> dict[str, Any]:
+def _cell(row: pd.Series, used: Candidate | None) -> dict[str, Any]:
     numbers = {
         "judge": row["sentiment"],
         "judge_low": row["sentiment_low"],

@@ -233,7 +233,7 @@ def _confounds(table: pd.DataFrame, directions: Directions) -> pd.DataFrame:
     return kept
 
 
-def _evidence(row: "pd.Series[float]", found: Projected) -> Evidence:
+def _evidence(row: pd.Series, found: Projected) -> Evidence:
     sides = (found.is_positive, ~found.is_positive)
     counts = [len(np.unique(found.unit_of[side])) for side in sides]
     numbers: dict[str, Any] = {
@@ -242,7 +242,7 @@ def _evidence(row: "pd.Series[float]", found: Projected) -> Evidence:
     return Evidence(**{**numbers, "texts": min(counts)})
 
 
-def _notes(one: Verdict, row: "pd.Series[float]") -> str:
+def _notes(one: Verdict, row: pd.Series) -> str:
     lines = [
         f"{one.decision}, score {one.score:.2f}",
         "",
