@@ -1,7 +1,7 @@
 """Continuing prompts in batches: each row with random numbers and settings of its own."""
 
 from collections.abc import Hashable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
@@ -11,10 +11,11 @@ from torch import Tensor
 from tl_steer.batching import default_max_tokens, halving, length_sorted
 from tl_steer.errors import NonFiniteError
 from tl_steer.generation.sampling import Sampling
+from tl_steer.lens.cache_names import pass_cache_on
 from tl_steer.lens.forward import Decoder
 from tl_steer.lens.protocol import SteerableModel, device_of, dtype_of
 from tl_steer.lens.tokens import TokenIds, eos_ids, pad, pad_id
-from tl_steer.steering import Steering, steer
+from tl_steer.steering import Steered, Steering, steer
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +108,7 @@ class _Writer:
         prompts = pad([asked[row].prompt for row in first], side="left", pad_id=pad_id(self.model))
         tokens: list[Tensor] = []
         log_probs: list[Tensor] = []
-        with nullcontext() if reading is None else steer(self.model, reading) as live:
+        with _around(self.model, reading) as live:
             decoder, logits = Decoder.begin(self.model, prompts.to(device))
             if reader != list(range(len(first))):
                 decoder.select(reader)
@@ -144,6 +145,17 @@ class _Writer:
             f"Acting: {'; '.join(acts) or 'nothing of tl_steer'}. Lower the strength, or use a "
             "wider dtype."
         )
+
+
+@contextmanager
+def _around(model: SteerableModel, steering: Steering | None) -> Iterator[Steered | None]:
+    """What has to be on the model while it writes."""
+    if steering is None:
+        with pass_cache_on(model):
+            yield None
+    else:
+        with steer(model, steering) as live:
+            yield live
 
 
 def _read_together(asked: Sequence[Request]) -> tuple[list[int], list[int]]:

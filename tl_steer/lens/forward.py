@@ -1,6 +1,7 @@
 """Passes through the model, the same for both of its classes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from inspect import signature
 from typing import Any
@@ -9,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from tl_steer.lens.cache_names import cache_returned
 from tl_steer.lens.protocol import SteerableModel, device_of, is_bridge
 from tl_steer.lens.tokens import Batch
 from tl_steer.shapes import TokenMask, Tokens
@@ -22,11 +24,13 @@ def run_to_layer(model: SteerableModel, batch: Batch, last_layer: int) -> None:
     mask = batch.real.long()
     last = last_layer == int(model.cfg.n_layers) - 1
     run: Any = model
+    # A wrapped model keeps keys and values unless it is told not to.
+    settings = {"use_cache": False} if is_bridge(model) else {}
     if not last:
-        run(batch.tokens, attention_mask=mask, stop_at_layer=last_layer + 1)
+        run(batch.tokens, attention_mask=mask, stop_at_layer=last_layer + 1, **settings)
     elif is_bridge(model):
         # The wrapped model always unembeds; one position of it is the least that it can be asked.
-        run(batch.tokens, attention_mask=mask, use_cache=False, **_last_logits_only(model))
+        run(batch.tokens, attention_mask=mask, **settings, **_last_logits_only(model))
     else:
         run(batch.tokens, attention_mask=mask, return_type=None)
 
@@ -46,7 +50,8 @@ class Decoder:
     """Reads a prompt, then one token a step, over a key-value cache.
 
     The model's own ``generate`` draws from torch's global random numbers and returns no logits;
-    this is the loop's inner half, without the drawing.
+    this is the loop's inner half, without the drawing. A bridge keeps a cache only while
+    :func:`~tl_steer.lens.cache_names.pass_cache_on` or a ``steer`` block is around.
     """
 
     model: SteerableModel
@@ -84,14 +89,15 @@ class Decoder:
         run: Any = self.model
         mask = self.mask.long()
         if is_bridge(self.model):
-            logits, self._cache = run(
-                tokens,
-                attention_mask=mask,
-                past_key_values=self._cache,
-                use_cache=True,
-                return_type="logits_and_cache",
-                **_last_logits_only(self.model),
-            )
+            with _cache_of_the_pass(self.model) as returned:
+                logits = run(
+                    tokens,
+                    attention_mask=mask,
+                    past_key_values=self._cache,
+                    use_cache=True,
+                    **_last_logits_only(self.model),
+                )
+            self._cache = returned[0]
         else:
             # This class keeps the mask of earlier tokens in its cache and wants the new part.
             logits = run(
@@ -99,6 +105,21 @@ class Decoder:
             )
         last: NextLogits = logits[:, -1]
         return last
+
+
+@contextmanager
+def _cache_of_the_pass(model: Any) -> Iterator[list[Any]]:
+    """What a bridge leaves in what its wrapped model returned: the cache, in a list of one."""
+    returned: list[Any] = []
+
+    def after(module: Any, args: Any, output: Any) -> None:
+        returned.append(cache_returned(output))
+
+    handle = model.original_model.register_forward_hook(after)
+    try:
+        yield returned
+    finally:
+        handle.remove()
 
 
 def _last_logits_only(model: Any) -> dict[str, int]:

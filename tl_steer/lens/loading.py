@@ -6,6 +6,7 @@ from typing import Any, Literal
 import torch
 
 from tl_steer.errors import SteerError
+from tl_steer.lens.cache_names import pass_cache_on_for_good
 from tl_steer.lens.protocol import SteerableModel
 
 Kind = Literal["bridge", "hooked"]
@@ -65,8 +66,10 @@ def wrap(
 ) -> SteerableModel:
     """Wrap a Hugging Face model, weights as they are.
 
-    A bridge consumes ``hf_model``: its modules are replaced. The beginning-of-text token is
-    prepended where the tokenizer itself does so, and not otherwise.
+    A bridge consumes ``hf_model``: its modules are replaced. Where transformers has renamed the
+    cache (5.24), it comes with hooks that hand the cache on under the names that TransformerLens
+    knows, so that its own ``generate`` is right outside of our blocks too. The beginning-of-text
+    token is prepended where the tokenizer itself does so, and not otherwise.
     """
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     add_bos = _tokenizer_adds_bos(tokenizer)
@@ -95,6 +98,7 @@ def _bridge(hf_model: Any, tokenizer: Any, name: str, device: torch.device) -> S
     )
     bridge.cfg.model_name = name
     bridge.original_model.eval()
+    pass_cache_on_for_good(bridge)
     model: SteerableModel = bridge
     return model
 

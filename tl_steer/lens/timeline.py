@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
 from tl_steer.errors import MismatchError, SteerError
+from tl_steer.lens.cache_names import cache_given
 from tl_steer.lens.context import Context
 from tl_steer.lens.protocol import SteerableModel, is_bridge
 
@@ -210,7 +211,7 @@ def _listen_to_bridge(model: Any, heard: Callable[[_Pass], None]) -> _Listener:
         content = args[0] if args else kwargs.get("input_ids")
         if content is None:
             content = kwargs["inputs_embeds"]
-        cache = kwargs.get("past_key_values")
+        cache = cache_given(kwargs)
         past = 0 if cache is None else int(cache.get_seq_length())
         mask = _two_dimensional(kwargs.get("attention_mask"))
         tokens = None if content.is_floating_point() else content

@@ -1,11 +1,13 @@
 """A model that is steered for the length of a block."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
 
 from tl_steer.errors import SteerError
 from tl_steer.interventions.protocol import Intervention
+from tl_steer.lens.cache_names import pass_cache_on
 from tl_steer.lens.hook_points import Attached, attach, points
 from tl_steer.lens.protocol import SteerableModel
 from tl_steer.lens.timeline import Timeline
@@ -30,6 +32,7 @@ class Steered:
         self.steering = steering
         self._prompt_lengths = prompt_lengths
         self._attached: list[Attached] = []
+        self._cache = ExitStack()
         self._timeline: Timeline | None = None
         self._board: Board | None = None
         self._reads: tuple[str, ...] = ()
@@ -44,6 +47,7 @@ class Steered:
         board.show(self.steering.active)
         try:
             self._board = board
+            self._cache = pass_cache_on(self.model)
             self._timeline = everything.timeline(self._prompt_lengths)
             if self._timeline is not None:
                 self._timeline.attach(self.model)
@@ -93,6 +97,7 @@ class Steered:
             self._attached.pop().remove()
         if self._timeline is not None:
             self._timeline.detach()
+        self._cache.close()
         self._timeline = self._board = None
 
     def _change(self, steering: Steering) -> None:

@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from weakref import finalize
 
 import torch
 from torch import Tensor
 
 from tl_steer.errors import MismatchError, SteerError
 from tl_steer.interventions.protocol import Intervention, require_intervention, with_strength
+from tl_steer.lens.cache_names import pass_cache_on
 from tl_steer.lens.hook_names import order_of, require_readable
 from tl_steer.lens.hook_points import HookFunction
 from tl_steer.lens.protocol import SteerableModel, require_steerable
@@ -130,7 +132,8 @@ class Steering:
 
         A scope needs to know where in the text a pass stands, which hooks are not told. For as
         long as somebody holds these hooks, the model carries a listener that reads the attention
-        mask of its calls and changes nothing. :func:`steer` is the same without that condition.
+        mask of its calls, and what a cache needs to reach the layers. :func:`steer` is the same
+        without that condition.
 
         Args:
             model: The one that they will be used with.
@@ -146,6 +149,7 @@ class Steering:
             timeline.attach(model)
         board = Board(model, self.interventions)
         board.show(self.active)
+        finalize(board, pass_cache_on(model).close)
         return board.hooks(timeline, reads=what_is_read(self.active), only_acting=True)
 
     @property
