@@ -1,11 +1,14 @@
+import re
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from making import as_users_run_it
 from models import WORDS, small_model, tokenizer
 
 import tl_steer as ts
@@ -178,3 +181,47 @@ def test_what_was_read_is_said_and_the_same_every_time() -> None:
     assert ts.mean_difference(acts)[AT].provenance.read == repr(how)
     with pytest.raises(DataError, match=r"LastResponse\(.*\) finds nothing in 'the film was'"):
         read(["the film was"], how)
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: InSpans(""), "expected a regular expression on text"),
+        (lambda: InSpans(3), "expected a regular expression on text"),
+        (lambda: InSpans(re.compile(b"film")), "expected a regular expression on text"),
+        (lambda: FirstOf("film"), "expected a read"),
+        (lambda: LastOf(InSpans), "expected a read"),
+        (lambda: ts.TokenAt(0.5), "expected a whole number"),
+        (lambda: ts.TokenAt(True), "expected a whole number"),
+        (lambda: ts.AnswerToken("("), "no regular expression"),
+        (lambda: ts.AnswerToken(None), "expected a regular expression on text"),
+    ],
+)
+def test_what_reads_nothing_is_refused(make: Any, says: str) -> None:
+    with as_users_run_it(), pytest.raises(SteerError, match=says):
+        make()
+
+
+@pytest.mark.parametrize("found", [3, [3], [("a", "b")], [(0.5, 2)], [(0, 1, 2)]])
+def test_what_is_no_place_is_refused(found: Any) -> None:
+    with as_users_run_it(), pytest.raises(SteerError, match="expected pairs of whole numbers"):
+        InSpans(lambda text: found)(words_of(["the film"]))
+
+
+def test_a_place_that_is_counted_from_the_end_is_refused() -> None:
+    with pytest.raises(DataError, match="counted from 0 on"):
+        InSpans(lambda text: [(-3, 2)])(words_of(["the film"]))
+
+
+def test_compiled_patterns_and_numbers_as_they_come() -> None:
+    tokens = words_of(["the FILM was a film"])
+    assert torch.equal(InSpans(re.compile("film", re.IGNORECASE))(tokens), mask(".x..x"))
+    with as_users_run_it():
+        assert ts.TokenAt(np.int64(1)) == ts.TokenAt(1)  # type: ignore[arg-type]
+
+
+def test_an_answer_of_no_characters_is_none() -> None:
+    tokens = words_of(["so (A) or ()"])
+    assert torch.equal(ts.AnswerToken(r"\((\w*)\)")(tokens), mask(".x.."))
+    with pytest.raises(DataError, match="no answer matching"):
+        ts.AnswerToken(r"\((\w*)\)")(words_of(["so ()"]))

@@ -5,14 +5,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from text_passes import Bytes, Merged, assert_batch_is_alone, marked, marked_text
 
+from tl_steer.errors import SteerError
 from tl_steer.scopes.characters import Characters
 
 bound = st.integers(-12, 12)
 
 
 @given(st.text("abé😀 ", min_size=1, max_size=8), bound, st.none() | bound)
-@settings(deadline=None, derandomize=True, max_examples=25)
+@settings(deadline=None, derandomize=True, max_examples=40)
 def test_it_is_a_slice_of_the_prompt(prompt: str, start: int, stop: int | None) -> None:
+    if not any(len(range(length)[start:stop]) for length in range(40)):
+        with pytest.raises(SteerError, match="there is nothing from"):
+            Characters(start, stop)
+        return
     first = list(prompt.encode())
     row = [*first, *b" and more"]
     found = marked(Characters(start, stop), Bytes(), row, len(first))

@@ -1,12 +1,15 @@
 """Words and expressions, from characters to tokens."""
 
+import pickle
 import re
 from functools import cache
 from typing import Any
 
 import pytest
+import regex
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from making import as_users_run_it
 from text_passes import Bytes, Merged, assert_batch_is_alone, marked, marked_text
 
 from tl_steer.errors import SteerError
@@ -121,15 +124,81 @@ def test_expressions_have_their_flags() -> None:
     assert marked_text(Matching("x*"), words, "film") == []
 
 
+FOUND = {
+    "spaces around": (Keywords(" film "), "a film, films", ["film"]),
+    "a line's end around": (Keywords("\tfilm\n"), "a film", ["film"]),
+    "a phrase over two lines": (Keywords("the film"), "the\n  film", ["the\n  film"]),
+    "a phrase with more spaces": (Keywords("the   film"), "the film", ["the film"]),
+    "at the beginning of words": (Keywords(" film", whole_words=False), "a films", [" film"]),
+    "Chinese": (Keywords("电影"), "这部电影很好", ["电影"]),
+    "Chinese beside signs": (Keywords("电影"), "《电影》!", ["电影"]),
+    "Japanese": (Keywords("映画"), "この映画は良い", ["映画"]),
+    "Katakana": (Keywords("スター"), "映画スターだ", ["スター"]),
+    "Thai": (Keywords("หนัง"), "ดูหนังดี", ["หนัง"]),
+    "Thai, not a part of a letter": (Keywords("ก"), "กิ กา", ["ก"]),
+    "Latin between Chinese": (Keywords("film"), "看film吧 films", ["film"]),
+    "a mark is a part of the word": (Keywords("फिल्म"), "फिल्मी फिल्म", ["फिल्म"]),
+    "an accent of its own in the text": (Keywords("café"), "cafe\u0301 cafe", ["cafe\u0301"]),
+    "an accent of its own in the word": (Keywords("cafe\u0301"), "café cafe", ["café"]),
+    "no accent": (Keywords("cafe"), "cafe\u0301 cafe", ["cafe"]),
+    "full case": (Keywords("Straße"), "STRASSE", ["STRASSE"]),
+    "signs": (Keywords("!"), "good!", ["!"]),
+    "how a sign is drawn": (Keywords("\u2764"), "\u2764\ufe0f", ["\u2764"]),
+    "a list": (Keywords(["film", "actor"]), "film actor", ["film", "actor"]),
+    "Korean, with an ending": (Keywords("영화", whole_words=False), "영화는", ["영화"]),
+}
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_words_of_every_script(name: str) -> None:
+    scope, text, expected = FOUND[name]
+    found = [match.group() for match in scope.pattern.finditer(text)]
+    assert found == expected
+    row = Bytes().ids(text)
+    found_there = marked(scope, Bytes(), row, len(row))
+    taken = bytes(byte for byte, is_in in zip(row, found_there, strict=True) if is_in)
+    assert taken.decode() == "".join(expected)
+
+
+def test_whole_words_stay_whole() -> None:
+    for word, text in (("film", "films"), ("c++", "C++11"), ("영화", "영화는"), ("a", "é a\u0301")):
+        assert not Keywords(word).pattern.search(text)
+
+
+def test_which_tokens_of_a_word_is_said_and_compared() -> None:
+    assert repr(Keywords("film").after(2)).endswith("take=_After(n=2))")
+    assert "0x" not in repr(Keywords("film").last()) + repr(Matching("film").last())
+    assert Keywords("film").last() == Keywords("film").last() != Keywords("film")
+    assert Matching("film").after(1) == Matching("film").after(1) != Matching("film").after(2)
+    assert pickle.loads(pickle.dumps(Keywords("film").last())) == Keywords("film").last()
+
+
+def test_expressions_of_the_library_regex() -> None:
+    scope = Matching(regex.compile(r"\p{Han}+"))
+    row = Bytes().ids("a 电影 b")
+    found = marked(scope, Bytes(), row, len(row))
+    assert bytes(b for b, is_in in zip(row, found, strict=True) if is_in).decode() == "电影"
+
+
 @pytest.mark.parametrize(
     ("make", "says"),
     [
         (lambda: Keywords(), "at least one word"),
+        (lambda: Keywords([]), "at least one word"),
         (lambda: Keywords("film", " "), "none that is empty"),
+        (lambda: Keywords("film", 3), "expected words, got 3"),
+        (lambda: Keywords(None), "expected words, got None"),
+        (lambda: Keywords("film", whole_words="no"), "whole_words: expected True or False"),
+        (lambda: Keywords("film", take=3), "take=3: expected a function"),
         (lambda: Keywords("film").after(0), "at least one token after"),
+        (lambda: Keywords("film").after(1.5), "expected a whole number, got 1.5"),
+        (lambda: Keywords("film").after(True), "expected a whole number, got True"),
         (lambda: Matching("(film"), "no regular expression"),
+        (lambda: Matching(""), "expected a regular expression on text"),
+        (lambda: Matching(3), "expected a regular expression on text"),
+        (lambda: Matching(re.compile(b"film")), "expected a regular expression on text"),
     ],
 )
 def test_what_finds_nothing_is_refused(make: Any, says: str) -> None:
-    with pytest.raises(SteerError, match=says):
+    with as_users_run_it(), pytest.raises(SteerError, match=says):
         make()

@@ -2,10 +2,13 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from text_passes import Merged, assert_batch_is_alone, marked_text
+from making import as_users_run_it
+from text_passes import Bytes, Merged, assert_batch_is_alone, marked, marked_text
 
 from tl_steer.errors import SteerError
 from tl_steer.scopes.sentences import Sentences, sentences
@@ -72,6 +75,49 @@ def test_neither_cache_nor_batch_matter(scope: Any, cached: bool) -> None:
     assert_batch_is_alone(scope, words, rows, [len(each) for each in prompts], cached=cached)
 
 
-def test_no_number_is_refused() -> None:
-    with pytest.raises(SteerError, match="no number"):
-        Sentences()
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("这部电影很好！你看了吗？看了。", ["这部电影很好！", "你看了吗？", "看了。"]),  # noqa: RUF001
+        ("他说：「好。」然后走了。", ["他说：「好。」", "然后走了。"]),  # noqa: RUF001
+        ("すごい!?本当ですか?はい。", ["すごい!?", "本当ですか?", "はい。"]),
+        ("ﾊﾝｶｸ｡次", ["ﾊﾝｶｸ｡", "次"]),
+        ("圆周率是３．１４．好", ["圆周率是３．１４．", "好"]),  # noqa: RUF001
+        ("我……不知道。", ["我……不知道。"]),
+        ("है। और क्या", ["है।", "और क्या"]),
+        ("هل؟ نعم۔ لا", ["هل؟", "نعم۔", "لا"]),  # noqa: RUF001
+        ("good?yes! no", ["good?yes!", "no"]),
+    ],
+)
+def test_sentences_of_every_script(text: str, expected: list[str]) -> None:
+    assert [text[start:end] for start, end in sentences(text)] == expected
+
+
+@pytest.mark.parametrize("cached", [True, False])
+def test_half_a_character_belongs_to_the_sentence_that_goes_on(cached: bool) -> None:
+    row, prompt = Bytes().ids("好。看电"), len("好。".encode())
+    found = marked(Sentences(0, of_generated=True), Bytes(), row, prompt, cached=cached)
+    # The first bytes of the first character are not known to begin a sentence.
+    assert found == [False] * (prompt + 2) + [True] * 4
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: Sentences(), "no number"),
+        (lambda: Sentences([]), "no number"),
+        (lambda: Sentences(0.5), "expected a whole number, got 0.5"),
+        (lambda: Sentences("first"), "expected a whole number, got 'first'"),
+        (lambda: Sentences(True), "expected a whole number, got True"),
+        (lambda: Sentences(0, of_generated=3), "expected True or False, got 3"),
+    ],
+)
+def test_what_is_no_number_is_refused(make: Any, says: str) -> None:
+    with as_users_run_it(), pytest.raises(SteerError, match=says):
+        make()
+
+
+def test_numbers_as_they_come() -> None:
+    with as_users_run_it():
+        for which in (range(2), [0, 1], np.arange(2), torch.tensor([0, 1]), (np.int64(0), 1)):
+            assert Sentences(which) == Sentences(0, 1)

@@ -7,11 +7,12 @@ its marked tokens. A user's own function is as good as these.
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from operator import index
+from typing import Protocol, SupportsIndex, runtime_checkable
 
 import torch
 
-from tl_steer.errors import DataError
+from tl_steer.errors import DataError, SteerError
 from tl_steer.shapes import TokenMask
 
 Span = tuple[int, int]
@@ -68,9 +69,19 @@ class TokenAt:
     """The token at an index, counted from the text's start, or from its end when negative.
 
     It is read whatever it is: asking for ``TokenAt(0)`` is asking for the first position.
+
+    Raises:
+        SteerError: For what is no whole number.
     """
 
     index: int
+
+    def __post_init__(self) -> None:
+        """Refuse what is no place."""
+        is_truth = isinstance(self.index, bool)
+        if is_truth or not isinstance(self.index, SupportsIndex):
+            raise SteerError(f"TokenAt({self.index!r}): expected a whole number, such as -1.")
+        object.__setattr__(self, "index", index(self.index))
 
     def __call__(self, tokens: TextTokens) -> TokenMask:
         """Mark one token in each row.
@@ -97,9 +108,16 @@ class AnswerToken:
 
     The first group of the last match counts; the default finds the letter of an answer such as
     ``(A)`` (contrastive activation addition, Rimsky et al. 2024, https://arxiv.org/abs/2312.06681).
+
+    Raises:
+        SteerError: For what is no regular expression.
     """
 
-    pattern: str = r"\(([A-Z])"
+    pattern: str | re.Pattern[str] = r"\(([A-Z])"
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be searched for."""
+        require_pattern(self.pattern, "AnswerToken")
 
     def __call__(self, tokens: TextTokens) -> TokenMask:
         """Mark the token that covers the answer's last character.
@@ -110,10 +128,12 @@ class AnswerToken:
         mask = torch.zeros_like(tokens.real)
         for row, (text, spans) in enumerate(zip(tokens.texts, tokens.spans(), strict=True)):
             matches = list(re.finditer(self.pattern, text))
-            if not matches:
+            group = 1 if matches and matches[-1].re.groups else 0
+            # A group of no characters, or that took no part, is no answer.
+            ends = [each.end(group) for each in matches if each.start(group) < each.end(group)]
+            if not ends:
                 raise DataError(f"no answer matching {self.pattern!r} in {text!r}.")
-            group = 1 if matches[-1].re.groups else 0
-            character = matches[-1].end(group) - 1
+            character = ends[-1] - 1
             covering = [i for i, (start, end) in enumerate(spans) if start <= character < end]
             mask[row, covering] = True
         return mask
@@ -126,3 +146,20 @@ class EveryToken:
     def __call__(self, tokens: TextTokens) -> TokenMask:
         """Mark all eligible tokens."""
         return tokens.eligible
+
+
+def require_pattern(pattern: object, by: str) -> None:
+    """Refuse what cannot be searched for in a text.
+
+    Raises:
+        SteerError: For what is no regular expression on text, and for an empty one.
+    """
+    text = pattern.pattern if isinstance(pattern, re.Pattern) else pattern
+    if not isinstance(text, str) or not text:
+        raise SteerError(
+            f"{by}({pattern!r}): expected a regular expression on text, such as r'because (.*)'."
+        )
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise SteerError(f"{text!r} is no regular expression: {error}.") from error

@@ -3,10 +3,11 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import index
 
 import torch
 
-from tl_steer.activations.reads import Read, Span, TextTokens
+from tl_steer.activations.reads import Read, Span, TextTokens, require_pattern
 from tl_steer.data.conversations import last_response
 from tl_steer.errors import DataError, SteerError
 from tl_steer.lens.protocol import SteerableModel
@@ -23,20 +24,17 @@ class InSpans:
     ``InSpans("because (.*)")`` reads what is given as a reason.
 
     Raises:
-        SteerError: For a pattern that is no regular expression.
+        SteerError: For a pattern that is no regular expression, or an empty one.
     """
 
-    find: str | FindSpans
+    find: str | re.Pattern[str] | FindSpans
     """A regular expression, of which all matches count, by their first group where there is one;
     or a function from a text to pairs of characters ``(start, end)``."""
 
     def __post_init__(self) -> None:
-        """Refuse a pattern that cannot be searched for."""
-        if isinstance(self.find, str):
-            try:
-                re.compile(self.find)
-            except re.error as error:
-                raise SteerError(f"{self.find!r} is no regular expression: {error}.") from error
+        """Refuse what cannot be searched for."""
+        if not callable(self.find):
+            require_pattern(self.find, "InSpans")
 
     def __call__(self, tokens: TextTokens) -> TokenMask:
         """Mark the tokens of every place that is found.
@@ -47,14 +45,18 @@ class InSpans:
         mask = torch.zeros_like(tokens.eligible)
         for row, (text, covered) in enumerate(zip(tokens.texts, tokens.spans(), strict=True)):
             places = [(start, end) for start, end in self._found(text) if start < end]
+            if any(start < 0 for start, _ in places):
+                raise DataError(
+                    f"{self!r} finds {places} in {text!r}; characters are counted from 0 on."
+                )
             if not places:
                 raise DataError(f"{self!r} finds nothing in {text!r}. Leave the text out.")
             mask[row, [i for i, token in enumerate(covered) if _overlaps(token, places)]] = True
         return mask & tokens.eligible
 
     def _found(self, text: str) -> Sequence[Span]:
-        if not isinstance(self.find, str):
-            return self.find(text)
+        if callable(self.find):
+            return _pairs(self.find(text), self)
         # A group that took no part in a match is at -1, -1, and drops out as empty.
         return [match.span(1 if match.re.groups else 0) for match in re.finditer(self.find, text)]
 
@@ -66,9 +68,17 @@ class InSpans:
 
 @dataclass(frozen=True)
 class FirstOf:
-    """The first token of those that another read marks."""
+    """The first token of those that another read marks.
+
+    Raises:
+        SteerError: For what is no read.
+    """
 
     read: Read
+
+    def __post_init__(self) -> None:
+        """Refuse what is no read."""
+        _require_read(self.read, "FirstOf")
 
     def __call__(self, tokens: TextTokens) -> TokenMask:
         """Mark one token in each row that has any."""
@@ -78,9 +88,17 @@ class FirstOf:
 
 @dataclass(frozen=True)
 class LastOf:
-    """The last token of those that another read marks."""
+    """The last token of those that another read marks.
+
+    Raises:
+        SteerError: For what is no read.
+    """
 
     read: Read
+
+    def __post_init__(self) -> None:
+        """Refuse what is no read."""
+        _require_read(self.read, "LastOf")
 
     def __call__(self, tokens: TextTokens) -> TokenMask:
         """Mark one token in each row that has any."""
@@ -116,6 +134,22 @@ def last_response_token(model: SteerableModel) -> LastOf:
         SteerError: For a tokenizer without a chat template.
     """
     return LastOf(response_tokens(model))
+
+
+def _pairs(found: object, asked: object) -> Sequence[Span]:
+    try:
+        pairs = [(index(start), index(end)) for start, end in found]  # type: ignore[attr-defined]
+    except (TypeError, ValueError) as error:
+        raise SteerError(
+            f"{asked!r}: the function returned {found!r}; expected pairs of whole numbers, the "
+            "first character and the one after the last: [(0, 4)], or [] where there is nothing."
+        ) from error
+    return pairs
+
+
+def _require_read(read: object, by: str) -> None:
+    if not callable(read) or isinstance(read, type):
+        raise SteerError(f"{by}({read!r}): expected a read, such as InSpans(pattern).")
 
 
 def _overlaps(token: Span, places: Sequence[Span]) -> bool:

@@ -1,11 +1,14 @@
 """Prompts with their responses, as the chat template writes them."""
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tl_steer.data.texts import plain_texts, short
 from tl_steer.errors import DataError, SteerError
+from tl_steer.lens.chat_template import as_chat, rendered
 from tl_steer.lens.protocol import SteerableModel
+from tl_steer.lens.turns import Opening, closing, marker_pattern, separators, turn_spans
 
 # Words that no template writes of itself.
 _ASKED, _ANSWERED = "tlsteerasked", "tlsteeranswered"
@@ -34,7 +37,8 @@ def conversations(
         One text for each prompt, for a ``ContrastSet`` say.
 
     Raises:
-        SteerError: For a tokenizer without a chat template.
+        SteerError: For a tokenizer without a chat template, or one that refuses a turn or leaves
+            one out.
         DataError: For texts that are none, or unequal numbers of prompts and responses.
     """
     asked = plain_texts(prompts, "prompts")
@@ -44,8 +48,9 @@ def conversations(
             f"{len(asked)} prompts and {len(answered)} responses came; each prompt needs one "
             "response."
         )
+    before = [] if system is None else [("system", system)]
     return [
-        _rendered(model, prompt, response, system)
+        as_chat(model, [*before, ("user", prompt), ("assistant", response)])
         for prompt, response in zip(asked, answered, strict=True)
     ]
 
@@ -60,46 +65,46 @@ class LastResponse:
     before: str
     """What it writes after the answer."""
 
+    others: tuple[Opening, ...] = field(default=(), repr=False)
+    """What else it writes between turns, and whose turn begins there."""
+
     def __call__(self, text: str) -> list[tuple[int, int]]:
         """Return the first character of the last answer, and the one after its last.
 
-        Nothing where no answer is begun. An answer that is not closed goes on to the text's end.
+        Nothing where no answer is begun. An answer that is not closed goes on to the next turn, or
+        to the text's end.
         """
-        opening = text.rfind(self.after)
-        if opening < 0:
-            return []
-        start = opening + len(self.after)
-        closed = self.before and text.endswith(self.before)
-        end = len(text) - len(self.before) if closed else len(text)
+        openings = sorted({("assistant", self.after), *self.others}, key=lambda each: -len(each[1]))
+        *_, (start, end) = [(0, 0), *turn_spans(text, "assistant", openings)]
+        if self.before:
+            closes, answer = marker_pattern(self.before), text[start:end]
+            closed = re.search(rf"(?:{closes})\Z", answer) or re.search(closes, answer)
+            end = start + closed.start() if closed else end
         return [(start, end)] if end > start else []
 
 
 def last_response(model: SteerableModel) -> LastResponse:
     """Learn from the chat template where answers begin and end.
 
-    It is asked to write a conversation of two known words; what it puts between them and after
-    the second are the marks.
+    It is asked to write conversations of known words; what it puts between them and after the last
+    are the marks.
 
     Raises:
         SteerError: For a tokenizer without a chat template, or one that does not write out turns.
     """
-    written = _rendered(model, _ASKED, _ANSWERED, None)
-    before, _, rest = written.rpartition(_ANSWERED)
+    written = rendered(model, [("user", _ASKED), ("assistant", _ANSWERED)])
+    before, _, after = written.rpartition(_ANSWERED)
     _, found, between = before.rpartition(_ASKED)
     if not found or not between.strip():
         raise SteerError(
             "this tokenizer's chat template writes nothing between a prompt and its answer, so "
             f"that answers cannot be found: {short(written)}. Use InSpans with a pattern."
         )
-    return LastResponse(after=between, before=rest)
-
-
-def _rendered(model: SteerableModel, prompt: str, response: str, system: str | None) -> str:
-    if not getattr(model.tokenizer, "chat_template", None):
-        raise SteerError(
-            "this model's tokenizer has no chat template; write the conversations as texts."
-        )
-    turns = [] if system is None else [{"role": "system", "content": system}]
-    turns += [{"role": "user", "content": prompt}, {"role": "assistant", "content": response}]
-    text: str = model.tokenizer.apply_chat_template(turns, tokenize=False)
-    return text
+    try:
+        around = separators(model)
+    except SteerError:
+        return LastResponse(between, after)  # It writes one question and one answer, no more.
+    others = {("assistant", each): None for each in around.to_answer} | {
+        ("user", around.to_user): None
+    }
+    return LastResponse(between, (*closing(around.after_answer), after)[0], tuple(others))

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from tl_steer.errors import DataError, SteerError
+from tl_steer.lens.chat_template import as_chat
 from tl_steer.lens.protocol import SteerableModel, context_length
 from tl_steer.shapes import TokenMask, Tokens
 
@@ -41,6 +42,14 @@ class Chat:
     system: str | None = None
     """The system's turn; ``None`` leaves it to the template."""
 
+    def __post_init__(self) -> None:
+        """Refuse what is no text."""
+        if not isinstance(self.system, str | None):
+            raise SteerError(
+                f"Chat(system={self.system!r}): expected a text, got a "
+                f"{type(self.system).__name__}; None leaves it to the template."
+            )
+
 
 def tokenize(
     model: SteerableModel,
@@ -62,7 +71,8 @@ def tokenize(
         One tuple of ids a text, unpadded.
 
     Raises:
-        SteerError: When the model has no tokenizer.
+        SteerError: When the model has no tokenizer, or its chat template refuses a turn or leaves
+            one out.
         DataError: For a text without a token, or longer than the model's context.
     """
     tokenizer = model.tokenizer
@@ -176,17 +186,8 @@ def eos_ids(model: SteerableModel) -> list[int]:
 
 
 def _as_chat(model: SteerableModel, texts: Sequence[str], chat: Chat) -> list[str]:
-    if not getattr(model.tokenizer, "chat_template", None):
-        raise SteerError("this model's tokenizer has no chat template; leave chat out.")
-    before = [] if chat.system is None else [{"role": "system", "content": chat.system}]
-    return [
-        model.tokenizer.apply_chat_template(
-            [*before, {"role": "user", "content": text}],
-            tokenize=False,
-            add_generation_prompt=True,
-        )
-        for text in texts
-    ]
+    before = [] if chat.system is None else [("system", chat.system)]
+    return [as_chat(model, [*before, ("user", text)], begin_answer=True) for text in texts]
 
 
 def _prepends_bos(model: SteerableModel) -> bool:

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from tl_steer.errors import SteerError
 from tl_steer.lens.context import Context
 from tl_steer.lens.protocol import SteerableModel
 from tl_steer.scopes.attention import Attention
+from tl_steer.scopes.given import number
 from tl_steer.scopes.positions import Scope
 from tl_steer.shapes import TokenMask
 
@@ -21,26 +23,29 @@ class AttendsTo:
 
     Raises:
         HookNameError: For hook points that are no attention patterns.
-        SteerError: For a scope that reads activations.
+        SteerError: For a scope that reads activations, and a share that is none.
     """
 
     attention: Attention
 
     above: float = field(kw_only=True)
-    """Between 0 and 1."""
+    """From 0 to under 1."""
 
     def __init__(
         self,
         keys: Scope | slice,
         at: str | Sequence[str],
-        heads: Sequence[int] | None = None,
+        heads: Sequence[int] | int | None = None,
         *,
         above: float,
         strongest: bool = False,
     ) -> None:
         """Take a scope, one pattern or several, and heads; all of them by default."""
         object.__setattr__(self, "attention", Attention(keys, at, heads, strongest=strongest))
-        object.__setattr__(self, "above", above)
+        share = number(above, "AttendsTo, above")
+        if not 0 <= share < 1:
+            raise SteerError(f"AttendsTo, above={share:.4g}: a share from 0 to under 1, e.g. 0.2.")
+        object.__setattr__(self, "above", share)
 
     @property
     def reads(self) -> tuple[str, ...]:

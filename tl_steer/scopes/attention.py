@@ -10,6 +10,7 @@ from tl_steer.errors import HookNameError, MismatchError
 from tl_steer.lens.context import Context
 from tl_steer.lens.hook_names import order_of
 from tl_steer.lens.protocol import SteerableModel
+from tl_steer.scopes.given import truth, whole_numbers
 from tl_steer.scopes.keys import Keys
 from tl_steer.scopes.positions import Scope
 from tl_steer.shapes import TokenStrengths
@@ -45,22 +46,23 @@ class Attention:
         self,
         keys: Scope | slice,
         at: str | Sequence[str],
-        heads: Sequence[int] | None = None,
+        heads: Sequence[int] | int | None = None,
         *,
         strongest: bool = False,
     ) -> None:
         """Take a scope, one hook name or several, and heads."""
-        names = (at,) if isinstance(at, str) else tuple(at)
+        names = (at,) if isinstance(at, str) else _several(at)
         for name in names:
             order_of(name)
             if not name.endswith(_PATTERN):
                 raise HookNameError(f'{name!r}: a pattern is wanted, "blocks.7.{_PATTERN}".')
-        if not names or (heads is not None and not len(heads)):
+        numbers = None if heads is None else whole_numbers((heads,), "heads")
+        if not names or numbers == ():
             raise HookNameError("Attention at no hook point, or of no head, is none; name some.")
         object.__setattr__(self, "keys", Keys(keys))
         object.__setattr__(self, "at", names)
-        object.__setattr__(self, "heads", None if heads is None else tuple(heads))
-        object.__setattr__(self, "strongest", strongest)
+        object.__setattr__(self, "heads", numbers)
+        object.__setattr__(self, "strongest", truth(strongest, "Attention, strongest"))
 
     def check_fits(self, model: SteerableModel) -> None:
         """Refuse a model that lacks one of the heads."""
@@ -84,6 +86,14 @@ class Attention:
             pattern = torch.stack([pattern[:, head] for head in self.heads], dim=1)
         marked = keys.to(pattern.device)[:, None]
         return torch.where(marked, pattern.float(), 0.0).sum(-1)
+
+
+def _several(names: object) -> tuple[str, ...]:
+    if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
+        raise HookNameError(
+            f'Attention at {names!r}: expected a hook name, "blocks.7.{_PATTERN}", or several.'
+        )
+    return tuple(names)
 
 
 def require_heads(model: SteerableModel, heads: Sequence[int] | None, name: str) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from tl_steer.lens.context import Context
+from tl_steer.scopes.given import bounds
 from tl_steer.scopes.text import View, own_tokens
 from tl_steer.shapes import TokenMask
 
@@ -13,10 +14,19 @@ class Characters:
 
     As in a slice of the prompt's text, a negative bound counts from its end. A beginning-of-text
     token that stands first does not count; other special tokens do, as they are written.
+
+    Raises:
+        SteerError: For what are no whole numbers, and for bounds with nothing between.
     """
 
     start: int = 0
     stop: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse bounds that enclose nothing."""
+        start, stop = bounds(self.start, self.stop, "Characters")
+        object.__setattr__(self, "start", start)
+        object.__setattr__(self, "stop", stop)
 
     def __call__(self, context: Context) -> TokenMask:
         """Mark the tokens of this pass."""

@@ -1,26 +1,49 @@
 """Scopes put together: and, or, not."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
 from tl_steer.errors import SteerError
 from tl_steer.lens.context import Context
 from tl_steer.lens.protocol import SteerableModel
+from tl_steer.scopes.characters import Characters
+from tl_steer.scopes.given import one_by_one
 from tl_steer.scopes.nth_generated import NthGenerated
-from tl_steer.scopes.positions import Scope, as_scope, generated, needs_prompt_end
+from tl_steer.scopes.positions import (
+    Positions,
+    Scope,
+    as_scope,
+    everywhere,
+    generated,
+    last_prompt_token,
+    needs_prompt_end,
+    prompt,
+)
 from tl_steer.shapes import TokenMask
 
 
 @dataclass(frozen=True)
 class AllOf:
-    """Tokens that every one of several scopes marks."""
+    """Tokens that every one of several scopes marks.
+
+    Raises:
+        SteerError: For no scope, for what is none, and for scopes that never meet: of the prompt,
+            and of what is generated.
+    """
 
     scopes: tuple[Scope, ...]
 
-    def __init__(self, *scopes: Scope | slice) -> None:
-        """Take scopes, conditions among them, or slices."""
+    def __init__(self, *scopes: Scope | slice | Iterable[Scope | slice]) -> None:
+        """Take scopes, conditions among them, or slices; or one list of them."""
         object.__setattr__(self, "scopes", _several(scopes, "AllOf"))
+        if any(map(leaves_prompt, self.scopes)) and any(map(stays_in_prompt, self.scopes)):
+            raise SteerError(
+                f"{self!r} marks nothing: no token is of the prompt and generated at once. "
+                "AnyOf(…) marks what one of several scopes does."
+            )
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -38,12 +61,16 @@ class AllOf:
 
 @dataclass(frozen=True)
 class AnyOf:
-    """Tokens that at least one of several scopes marks."""
+    """Tokens that at least one of several scopes marks.
+
+    Raises:
+        SteerError: For no scope, and for what is none.
+    """
 
     scopes: tuple[Scope, ...]
 
-    def __init__(self, *scopes: Scope | slice) -> None:
-        """Take scopes, conditions among them, or slices."""
+    def __init__(self, *scopes: Scope | slice | Iterable[Scope | slice]) -> None:
+        """Take scopes, conditions among them, or slices; or one list of them."""
         object.__setattr__(self, "scopes", _several(scopes, "AnyOf"))
 
     @property
@@ -62,13 +89,19 @@ class AnyOf:
 
 @dataclass(frozen=True)
 class Not:
-    """Real tokens that a scope does not mark."""
+    """Real tokens that a scope does not mark.
+
+    Raises:
+        SteerError: For what is no scope, and for ``everywhere``, of which nothing is left.
+    """
 
     scope: Scope
 
     def __init__(self, scope: Scope | slice) -> None:
         """Take a scope, a condition, or a slice."""
         object.__setattr__(self, "scope", as_scope(scope))
+        if self.scope in (everywhere, Positions()):
+            raise SteerError("Not(everywhere) marks nothing.")
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -114,7 +147,17 @@ def leaves_prompt(scope: Scope) -> bool:
     return scope is generated or isinstance(scope, NthGenerated)
 
 
-def _several(scopes: tuple[Scope | slice, ...], name: str) -> tuple[Scope, ...]:
+def stays_in_prompt(scope: Scope) -> bool:
+    """Tell whether a scope surely marks no generated token."""
+    if isinstance(scope, AllOf):
+        return any(map(stays_in_prompt, scope.scopes))
+    if isinstance(scope, AnyOf):
+        return all(map(stays_in_prompt, scope.scopes))
+    return scope in (prompt, last_prompt_token) or isinstance(scope, Characters)
+
+
+def _several(given: tuple[Any, ...], name: str) -> tuple[Scope, ...]:
+    scopes = one_by_one(given)
     if not scopes:
         raise SteerError(f"{name}() of no scopes marks nothing; give at least one.")
     return tuple(as_scope(scope) for scope in scopes)

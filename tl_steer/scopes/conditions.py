@@ -10,10 +10,11 @@ from functools import cached_property
 from math import isfinite
 
 from tl_steer.directions.direction import Direction
-from tl_steer.errors import MismatchError, NonFiniteError
+from tl_steer.errors import MismatchError, NonFiniteError, SteerError
 from tl_steer.lens.context import Context
 from tl_steer.lens.on_device import OnDevice
 from tl_steer.lens.protocol import SteerableModel
+from tl_steer.scopes.given import number
 from tl_steer.scopes.statistics import cosine, projection
 from tl_steer.shapes import Acts, TokenMask, TokenStrengths
 
@@ -28,7 +29,8 @@ class Similar:
     with its projection onto ``v``, which forgets the sign; here the sign counts.
 
     Raises:
-        NonFiniteError: For the zero direction, or a threshold that is no number.
+        SteerError: For what is no direction or no cosine.
+        NonFiniteError: For the zero direction, or a threshold that is not finite.
     """
 
     direction: Direction
@@ -38,7 +40,13 @@ class Similar:
 
     def __post_init__(self) -> None:
         """Check what can be checked without a model."""
-        _check(self.direction, self.above)
+        above = _checked(self.direction, self.above, "Similar")
+        if abs(above) > 1 + _ROUNDING:
+            raise SteerError(
+                f"Similar, above={above:.4g}: a cosine is from -1 to 1. Projects(…) compares "
+                "projections, in activation units."
+            )
+        object.__setattr__(self, "above", above)
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -72,7 +80,8 @@ class Projects:
     the threshold takes the place of its intercept.
 
     Raises:
-        NonFiniteError: For the zero direction, or a threshold that is no number.
+        SteerError: For what is no direction or no number.
+        NonFiniteError: For the zero direction, or a threshold that is not finite.
     """
 
     direction: Direction
@@ -82,7 +91,7 @@ class Projects:
 
     def __post_init__(self) -> None:
         """Check what can be checked without a model."""
-        _check(self.direction, self.above)
+        object.__setattr__(self, "above", _checked(self.direction, self.above, "Projects"))
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -111,10 +120,21 @@ class Projects:
 Condition = Similar | Projects
 
 
-def _check(direction: Direction, above: float) -> None:
-    if not isfinite(above):
-        raise NonFiniteError(f"{direction.hook_name}: above={above} is no threshold.")
+# Fitted thresholds lie between cosines, which are rounded.
+_ROUNDING = 1e-3
+
+
+def _checked(direction: object, above: object, name: str) -> float:
+    if not isinstance(direction, Direction):
+        raise SteerError(
+            f"{name}: expected a Direction, got {type(direction).__name__}. Estimators give one a "
+            "hook point: mean_difference(activations)[hook_name]."
+        )
     _ = direction.unit
+    threshold = number(above, f"{name}, above")
+    if not isfinite(threshold):
+        raise NonFiniteError(f"{direction.hook_name}: above={threshold} is no threshold.")
+    return threshold
 
 
 def _require_same_shape(direction: Direction, acts: Acts) -> None:

@@ -1,17 +1,48 @@
 """Words and regular expressions, found in what the model reads and writes."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+from unicodedata import normalize
+
+import regex
 
 from tl_steer.errors import SteerError
 from tl_steer.lens.context import Context
+from tl_steer.scopes.given import one_by_one, truth, whole_number
+from tl_steer.scopes.scripts import as_written, whole_word
 from tl_steer.scopes.text import View, own_tokens
 from tl_steer.shapes import TokenMask
 
 
-def _all(view: View, found: range) -> range:
-    return found
+@dataclass(frozen=True)
+class _All:
+    def __call__(self, view: View, found: range) -> range:
+        return found
+
+
+@dataclass(frozen=True)
+class _Last:
+    def __call__(self, view: View, found: range) -> range:
+        return found[-1:]
+
+
+@dataclass(frozen=True)
+class _After:
+    n: int
+
+    def __post_init__(self) -> None:
+        if whole_number(self.n, "after") < 1:
+            raise SteerError(f"after({self.n}): at least one token after the word.")
+
+    def __call__(self, view: View, found: range) -> range:
+        return range(found.stop, min(found.stop + self.n, view.stop))
+
+
+Take = Callable[[View, range], range]
+"""From the columns that a match overlaps to those that are marked for it."""
 
 
 @dataclass(frozen=True)
@@ -24,22 +55,23 @@ class Matching:
     when they go by, but attention to them can be (see :class:`~tl_steer.scopes.attends.AttendsTo`).
 
     Raises:
-        SteerError: For what is no regular expression.
+        SteerError: For what is no regular expression on text, and for an empty one.
     """
 
-    pattern: str | re.Pattern[str]
-    """A regular expression, as text or compiled with flags."""
+    pattern: "str | re.Pattern[str] | regex.Pattern"
+    """A regular expression, as text or compiled with flags, by ``re`` or by ``regex``."""
 
-    take: Callable[[View, range], range] = field(default=_all, kw_only=True)
+    take: Take = field(default=_All(), kw_only=True)
     """Which tokens for a match, from the columns that it overlaps; by default all of these."""
 
     def __post_init__(self) -> None:
         """Compile once, and so see mistakes before a model runs."""
         object.__setattr__(self, "pattern", _compiled(self.pattern))
+        _require_take(self.take)
 
     def last(self) -> "Matching":
         """Only the last token of each match: there the whole word has been read."""
-        return replace(self, take=_last)
+        return replace(self, take=_Last())
 
     def after(self, n: int) -> "Matching":
         """The n tokens after each match, instead of its own.
@@ -55,52 +87,82 @@ class Matching:
 
     def columns(self, view: View) -> Iterator[int]:
         """Find the columns to be marked in what is known of a text."""
-        for match in re.finditer(self.pattern, view.text):
-            if match.end() > match.start():
-                yield from self.take(view, view.overlapping(match.span()))
+        return _columns(self.pattern, self.take, view)
 
 
 @dataclass(frozen=True)
 class Keywords:
     """Tokens of some words, wherever they stand: ``Keywords("film", "movie")``.
 
-    All tokens that overlap a word are marked; :meth:`last` and :meth:`after` choose others. How
-    words are found is told by :class:`Matching`.
+    All tokens that overlap a word are marked; :meth:`last` and :meth:`after` choose others. White
+    space around a word is no part of it, and within one, any white space is the same. In scripts
+    that set no spaces (Chinese, Japanese, Thai) a word is found wherever its letters stand, within
+    longer words, too; in languages that join endings to words, such as Korean, ask for
+    ``whole_words=False``. How words are looked for is told by :class:`Matching`.
 
     Raises:
-        SteerError: For no word, or an empty one.
+        SteerError: For no word, an empty one, and for what is no text.
     """
 
     words: tuple[str, ...]
 
     whole_words: bool = True
-    """Whether ``film`` is not found in ``films``."""
+    """Whether ``film`` is not found in ``films``. If not, white space around a word counts."""
 
     ignore_case: bool = True
 
-    def __init__(self, *words: str, whole_words: bool = True, ignore_case: bool = True) -> None:
-        """Take words, or phrases of several words."""
-        if not words or not all(word.strip() for word in words):
-            raise SteerError(f"Keywords{words!r}: give at least one word, and none that is empty.")
-        object.__setattr__(self, "words", words)
-        object.__setattr__(self, "whole_words", whole_words)
-        object.__setattr__(self, "ignore_case", ignore_case)
+    take: Take = field(default=_All(), kw_only=True)
+    """Which tokens for a word, from the columns that it overlaps; by default all of these."""
 
-    @property
-    def matching(self) -> Matching:
-        """The same as a regular expression."""
-        # Longer ones first: of "film" and "film star", the longer is wanted where both begin.
-        several = "|".join(map(re.escape, sorted(self.words, key=len, reverse=True)))
-        pattern = rf"(?<!\w)(?:{several})(?!\w)" if self.whole_words else several
-        return Matching(re.compile(pattern, re.IGNORECASE if self.ignore_case else 0))
+    def __init__(
+        self,
+        *words: str | Iterable[str],
+        whole_words: bool = True,
+        ignore_case: bool = True,
+        take: Take = _All(),
+    ) -> None:
+        """Take words, or phrases of several words; or one list of them."""
+        several = one_by_one(words)
+        for word in several:
+            if not isinstance(word, str):
+                raise SteerError(f"Keywords: expected words, got {word!r}.")
+        if not several or not all(word.strip() for word in several):
+            raise SteerError(
+                f"Keywords{several!r}: give at least one word, and none that is empty."
+            )
+        object.__setattr__(self, "words", several)
+        object.__setattr__(self, "whole_words", truth(whole_words, "Keywords, whole_words"))
+        object.__setattr__(self, "ignore_case", truth(ignore_case, "Keywords, ignore_case"))
+        object.__setattr__(self, "take", take)
+        _require_take(take)
 
-    def last(self) -> Matching:
+    def last(self) -> "Keywords":
         """Only the last token of each word."""
-        return self.matching.last()
+        return self._taking(_Last())
 
-    def after(self, n: int) -> Matching:
-        """The n tokens after each word, instead of its own."""
-        return self.matching.after(n)
+    def after(self, n: int) -> "Keywords":
+        """The n tokens after each word, instead of its own.
+
+        Raises:
+            SteerError: For less than one.
+        """
+        return self._taking(_After(n))
+
+    def _taking(self, take: Take) -> "Keywords":
+        return Keywords(
+            *self.words, whole_words=self.whole_words, ignore_case=self.ignore_case, take=take
+        )
+
+    @cached_property
+    def pattern(self) -> "regex.Pattern":
+        """The same as a regular expression, of the library ``regex``."""
+        found = [word.strip() if self.whole_words else word for word in self.words]
+        # An accent may be a sign of its own.
+        forms = {normalize(form, word) for word in found for form in ("NFC", "NFD")} | {*found}
+        # Longer ones first: of "film" and "film star", the longer is wanted where both begin.
+        spelled = sorted(forms, key=lambda word: (-len(word), word))
+        several = "|".join(map(whole_word if self.whole_words else as_written, spelled))
+        return regex.compile(several, regex.V1 | (regex.IGNORECASE if self.ignore_case else 0))
 
     def __call__(self, context: Context) -> TokenMask:
         """Mark the tokens of this pass."""
@@ -108,28 +170,35 @@ class Keywords:
 
     def columns(self, view: View) -> Iterator[int]:
         """Find the columns to be marked in what is known of a text."""
-        return self.matching.columns(view)
+        return _columns(self.pattern, self.take, view)
 
 
-@dataclass(frozen=True)
-class _After:
-    n: int
-
-    def __post_init__(self) -> None:
-        if self.n < 1:
-            raise SteerError(f"after({self.n}): at least one token after the word.")
-
-    def __call__(self, view: View, found: range) -> range:
-        return range(found.stop, min(found.stop + self.n, view.stop))
+def _columns(pattern: "re.Pattern[str] | regex.Pattern", take: Take, view: View) -> Iterator[int]:
+    for match in pattern.finditer(view.text):
+        if match.end() > match.start():
+            yield from take(view, view.overlapping(match.span()))
 
 
-def _last(view: View, found: range) -> range:
-    return found[-1:]
+def _require_take(take: object) -> None:
+    if not callable(take):
+        raise SteerError(
+            f"take={take!r}: expected a function from what is known of a text and the columns of a "
+            "match to columns. Use .last() or .after(n)."
+        )
 
 
-def _compiled(pattern: str | re.Pattern[str]) -> re.Pattern[str]:
+def _compiled(pattern: Any) -> "re.Pattern[str] | regex.Pattern":
+    is_compiled = isinstance(pattern, re.Pattern | regex.Pattern)
+    text = pattern.pattern if is_compiled else pattern
+    if not isinstance(text, str) or not text:
+        raise SteerError(
+            f"Matching({pattern!r}): expected a regular expression on text, such as "
+            r"r'\b19\d\d\b'."
+        )
+    if is_compiled:
+        return pattern
     try:
-        return re.compile(pattern)
+        return re.compile(text)
     except re.error as error:
         raise SteerError(
             f"{pattern!r} is no regular expression ({error}); for plain words use Keywords(...)."

@@ -11,7 +11,11 @@ from tl_steer.shapes import TokenMask
 
 @dataclass(frozen=True)
 class Latched:
-    """All tokens from the first one on that a scope or condition marks."""
+    """All tokens from the first one on that a scope or condition marks.
+
+    Raises:
+        SteerError: For what is no scope.
+    """
 
     scope: Scope
 

@@ -1,11 +1,13 @@
 """The n-th token that the model writes."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
 
 from tl_steer.errors import SteerError
 from tl_steer.lens.context import Context
+from tl_steer.scopes.given import whole_numbers
 from tl_steer.shapes import TokenMask
 
 
@@ -17,18 +19,20 @@ class NthGenerated:
     ``last_prompt_token``.
 
     Raises:
-        SteerError: For no number, or a negative one: where a text will end is not known.
+        SteerError: For no whole number, or a negative one: where a text will end is not known.
     """
 
     which: tuple[int, ...]
 
-    def __init__(self, *which: int) -> None:
-        """Take numbers; ``NthGenerated(*range(5))`` is the first five."""
-        if not which or min(which) < 0:
+    def __init__(self, *which: int | Iterable[int]) -> None:
+        """Take numbers; ``NthGenerated(range(5))`` is the first five."""
+        numbers = whole_numbers(which, "NthGenerated")
+        if not numbers or min(numbers) < 0:
             raise SteerError(
-                f"NthGenerated{which!r}: give numbers from 0 on, which is the first generated one."
+                f"NthGenerated{numbers!r}: give numbers from 0 on, which is the first generated "
+                "one."
             )
-        object.__setattr__(self, "which", which)
+        object.__setattr__(self, "which", numbers)
 
     def __call__(self, context: Context) -> TokenMask:
         """Mark those tokens."""

@@ -10,6 +10,7 @@ from tl_steer.errors import SteerError
 from tl_steer.lens.context import Context
 from tl_steer.lens.protocol import SteerableModel
 from tl_steer.scopes.conditions import Condition
+from tl_steer.scopes.given import truth
 from tl_steer.shapes import Acts, TokenMask
 
 _MASSIVE = 10.0
@@ -23,6 +24,9 @@ class PerPrompt:
     texts by default: without the first position, and without tokens whose norm is over 10 times the
     median of the prompt. What a threshold was fitted on is then what is compared with it. A prompt
     of one token is asked about itself.
+
+    Raises:
+        SteerError: For what is no condition.
     """
 
     condition: Condition
@@ -30,6 +34,15 @@ class PerPrompt:
     last: bool = field(default=False, kw_only=True)
     """Ask about the prompt's last token instead of the mean, as for directions that were read by
     ``LastToken()``."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be asked about a mean."""
+        if not isinstance(self.condition, Condition):
+            raise SteerError(
+                f"PerPrompt({self.condition!r}): expected a condition, Projects(…) or Similar(…). "
+                "Of a scope, Latched(scope) makes one that stays."
+            )
+        truth(self.last, "PerPrompt, last")
 
     @property
     def reads(self) -> tuple[str, ...]:

@@ -6,9 +6,11 @@ own function is as good as these. Padding is never touched.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from inspect import signature
 
 from tl_steer.errors import SteerError
 from tl_steer.lens.context import Context
+from tl_steer.scopes.given import bounds
 from tl_steer.shapes import TokenMask
 
 Scope = Callable[[Context], TokenMask]
@@ -40,10 +42,19 @@ class Positions:
 
     Positions count from the row's first real token, however it is padded. A negative bound
     counts from the end of the prompt, so that ``Positions(-3)`` begins at its third last token.
+
+    Raises:
+        SteerError: For what are no whole numbers, and for bounds with nothing between.
     """
 
     start: int = 0
     stop: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse bounds that enclose nothing."""
+        start, stop = bounds(self.start, self.stop, "Positions")
+        object.__setattr__(self, "start", start)
+        object.__setattr__(self, "stop", stop)
 
     def __call__(self, context: Context) -> TokenMask:
         """Mark the tokens between the bounds."""
@@ -59,17 +70,14 @@ def as_scope(scope: Scope | slice) -> Scope:
     """Accept a plain slice of absolute positions where a scope is wanted.
 
     Raises:
-        SteerError: For a slice with a step, and for what cannot be called.
+        SteerError: For a slice with a step or with nothing in it, and for what cannot be called
+            with a context.
     """
     if isinstance(scope, slice):
         if scope.step not in (None, 1):
             raise SteerError(f"{scope}: a scope takes every token between its bounds, so no step.")
         return Positions(scope.start or 0, scope.stop)
-    if not callable(scope):
-        raise SteerError(
-            f"{scope!r} is not a scope. Use everywhere, prompt, generated, last_prompt_token, "
-            "a slice of positions such as slice(2, 5), or a function of the context."
-        )
+    _require_scope(scope)
     return scope
 
 
@@ -78,3 +86,35 @@ def needs_prompt_end(scope: Scope) -> bool:
     if isinstance(scope, Positions):
         return scope.start < 0 or (scope.stop or 0) < 0
     return scope is not everywhere
+
+
+def _require_scope(scope: object) -> None:
+    if isinstance(scope, type):
+        raise SteerError(
+            f"{scope.__name__} is a class, not a scope: make one, {scope.__name__}(…)."
+        )
+    if not callable(scope):
+        words = (
+            f" For tokens of a word write Keywords({scope!r})." if isinstance(scope, str) else ""
+        )
+        raise SteerError(
+            f"{scope!r} is not a scope. Use everywhere, prompt, generated, last_prompt_token, "
+            f"a slice of positions such as slice(2, 5), or a function of the context.{words}"
+        )
+    try:
+        hash(scope)
+    except TypeError:
+        raise SteerError(
+            f"{scope!r} cannot be hashed, and scopes are told apart by their hash. Make it a "
+            "@dataclass(frozen=True), with tuples in place of lists."
+        ) from None
+    try:
+        takes = signature(scope)
+    except (TypeError, ValueError):
+        return  # Written in C, and silent about what it takes.
+    try:
+        takes.bind(None)
+    except TypeError:
+        raise SteerError(
+            f"{scope!r} takes {takes}; a scope is called with one argument, the context."
+        ) from None

@@ -1,15 +1,14 @@
 """Sentences, counted from the beginning."""
 
-import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from tl_steer.errors import SteerError
 from tl_steer.lens.context import Context
+from tl_steer.scopes.given import truth, whole_numbers
+from tl_steer.scopes.scripts import SENTENCE_END
 from tl_steer.scopes.text import Span, View, own_tokens
 from tl_steer.shapes import TokenMask
-
-_END = re.compile(r"""[.!?…]+["'”’»)\]]*(?=\s)|[。！？]+[」』”’）]*|(?=\n)""")  # noqa: RUF001
 
 
 @dataclass(frozen=True)
@@ -17,12 +16,13 @@ class Sentences:
     """Tokens of some sentences, counted from 0: ``Sentences(0)``, ``Sentences(1, 2)``.
 
     A sentence ends at ``.``, ``!``, ``?`` or ``…`` before white space, at their wide forms of
-    Chinese and Japanese, and at the end of a line. Abbreviations are not known, and special tokens
-    count as text. A negative number counts from the end of what is known: for a token of the
-    prompt from the end of the prompt, for a generated one from itself.
+    Chinese and Japanese, which need none, at the full stops of other scripts, and at
+    the end of a line. Abbreviations are not known, special tokens count as text, and in Thai, which
+    has no full stop, a line is one sentence. A negative number counts from the end of what is
+    known: for a token of the prompt from the end of the prompt, for a generated one from itself.
 
     Raises:
-        SteerError: For no number.
+        SteerError: For no number, and for what is no whole one.
     """
 
     which: tuple[int, ...]
@@ -30,12 +30,13 @@ class Sentences:
     of_generated: bool = False
     """Whether sentences are counted from where the model begins to write."""
 
-    def __init__(self, *which: int, of_generated: bool = False) -> None:
-        """Take numbers."""
-        if not which:
+    def __init__(self, *which: int | Iterable[int], of_generated: bool = False) -> None:
+        """Take numbers, or a list of them."""
+        numbers = whole_numbers(which, "Sentences")
+        if not numbers:
             raise SteerError("Sentences() of no number marks nothing; 0 is the first one.")
-        object.__setattr__(self, "which", which)
-        object.__setattr__(self, "of_generated", of_generated)
+        object.__setattr__(self, "which", numbers)
+        object.__setattr__(self, "of_generated", truth(of_generated, "Sentences, of_generated"))
 
     def __call__(self, context: Context) -> TokenMask:
         """Mark the tokens of this pass."""
@@ -43,15 +44,17 @@ class Sentences:
 
     def columns(self, view: View) -> Iterator[int]:
         """Find the columns to be marked in what is known of a text."""
-        found = sentences(view.text, view.prompt_end if self.of_generated else view.bos)
+        text = view.text
+        found = sentences(text, view.prompt_end if self.of_generated else view.bos)
+        ended = any(match.end() == len(text) for match in SENTENCE_END.finditer(text))
         for number in self.which:
             if -len(found) <= number < len(found):
-                yield from view.overlapping(found[number])
+                yield from view.overlapping(found[number], goes_on=not ended)
 
 
 def sentences(text: str, start: int = 0) -> list[Span]:
     """Split a text, from some character on, into sentences without the white space between."""
-    ends = [match.end() for match in _END.finditer(text, start)]
+    ends = [match.end() for match in SENTENCE_END.finditer(text, start)]
     pieces = zip([start, *ends], [*ends, len(text)], strict=True)
     found = []
     for begin, end in pieces:

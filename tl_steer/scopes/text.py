@@ -52,19 +52,26 @@ class View:
         """Where the prompt's characters end."""
         return self.row.start(self.prompt_stop)
 
-    def overlapping(self, span: Span) -> range:
+    def overlapping(self, span: Span, *, goes_on: bool = False) -> range:
         """Return the columns that hold any of some characters.
 
         A character of several tokens belongs to all of them.
+
+        Args:
+            span: Characters from the first to before the second.
+            goes_on: Whether what comes next belongs to them, too, if they reach the end of what is
+                known; then so do tokens there that are no whole character yet.
         """
-        start, end = span[0], min(span[1], self.row.start(self.stop))
-        if start >= end:
+        known = self.row.start(self.stop)
+        start, end = span[0], min(span[1], known)
+        is_open = goes_on and end == known
+        if start >= end and not is_open:
             return range(0)
         first = bisect_right(self.row.ends, start)
         # The first bytes of a character have no characters yet; the text has them at the last.
         while first > self.first and self.row.start(first - 1) == self.row.ends[first - 1] == start:
             first -= 1
-        return range(first, bisect_left(self.row.ends, end) + 1)
+        return range(first, self.stop if is_open else bisect_left(self.row.ends, end) + 1)
 
 
 Columns = Callable[[View], Iterable[int]]

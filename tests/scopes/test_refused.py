@@ -1,0 +1,146 @@
+"""What scopes are given: right, or refused when they are made."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from activations_of import AT, INFO, activations_of, two_classes
+from making import as_users_run_it
+
+import tl_steer as ts
+from tl_steer.directions.provenance import Provenance
+from tl_steer.errors import HookNameError, NonFiniteError, SteerError
+from tl_steer.scopes.positions import as_scope
+
+ALONG = ts.Direction(torch.randn(4, generator=torch.Generator().manual_seed(0)), AT, 1.0,
+                     Provenance(INFO, "made up"))  # fmt: skip
+WORD = ts.Keywords("film")
+PATTERN = "blocks.1.attn.hook_pattern"
+
+
+@pytest.fixture(autouse=True)
+def _our_own_checks() -> Iterator[None]:
+    with as_users_run_it():
+        yield
+
+
+@dataclass
+class Unhashable:
+    """A scope that compares by value and can change."""
+
+    words: list[str]
+
+    def __call__(self, context: Any) -> Any:
+        return context.real
+
+
+def fitted(**settings: Any) -> Any:
+    return ts.fit_threshold(activations_of(*two_classes(4, n=6, m=6)), ALONG, **settings)
+
+
+REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
+    "an empty slice": (lambda: as_scope(slice(3, 3)), "nothing from 3 to before 3"),
+    "a slice of nothing": (lambda: as_scope(slice(0)), "nothing from 0 to before 0"),
+    "a slice back": (lambda: as_scope(slice(5, 2)), "nothing from 5 to before 2"),
+    "from the end, back": (lambda: ts.Positions(-1, -3), "nothing from -1 to before -3"),
+    "up to zero": (lambda: ts.Positions(-3, 0), "to go on to the end, leave stop out"),
+    "half positions": (lambda: ts.Positions(0.5), "start: expected a whole number, got 0.5"),
+    "positions by words": (lambda: as_scope(slice("a", None)), "expected a whole number, got 'a'"),
+    "true positions": (lambda: ts.Positions(0, True), "stop: expected a whole number, got True"),
+    "no characters": (lambda: ts.Characters(4, 4), "nothing from 4 to before 4"),
+    "characters by words": (lambda: ts.Characters("film"), "whole number, got 'film'"),
+    "a list of no numbers": (lambda: ts.NthGenerated([]), "give numbers from 0 on"),
+    "half tokens": (lambda: ts.NthGenerated(0.5), "expected a whole number, got 0.5"),
+    "a token that is true": (lambda: ts.NthGenerated(True), "expected a whole number, got True"),
+    "a word": (lambda: as_scope("film"), r"write Keywords\('film'\)"),
+    "nothing": (lambda: as_scope(None), "is not a scope"),
+    "a number": (lambda: as_scope(3), "is not a scope"),
+    "a class": (lambda: as_scope(ts.Keywords), r"Keywords is a class, not a scope"),
+    "a direction": (lambda: as_scope(ALONG), "is not a scope"),
+    "what takes two": (lambda: as_scope(lambda acts, context: context.real), "one argument"),
+    "what takes none": (lambda: as_scope(lambda: None), "one argument"),
+    "a strength": (lambda: as_scope(ts.AttentionTo(WORD, PATTERN)), "one argument, the context"),
+    "what cannot be hashed": (lambda: as_scope(Unhashable(["film"])), "cannot be hashed"),
+    "all of nothing": (lambda: ts.AllOf([]), "of no scopes"),
+    "any of a word": (lambda: ts.AnyOf("film"), "is not a scope"),
+    "what never meets": (lambda: ts.AllOf(ts.prompt, ts.generated), "at once"),
+    "what never meets, within": (
+        lambda: ts.AllOf(ts.AnyOf(ts.Characters(3), ts.prompt), WORD, ts.NthGenerated(0)),
+        "at once",
+    ),
+    "not everywhere": (lambda: ts.Not(ts.everywhere), "marks nothing"),
+    "not all positions": (lambda: ts.Not(slice(None)), "marks nothing"),
+    "latched to a word": (lambda: ts.Latched("film"), "is not a scope"),
+    "a prompt's words": (lambda: ts.PerPrompt(WORD), "expected a condition"),
+    "the last of three": (
+        lambda: ts.PerPrompt(ts.Projects(ALONG, above=0.0), last=3),
+        "expected True or False, got 3",
+    ),
+    "along a tensor": (lambda: ts.Projects(torch.ones(4), above=0.0), "expected a Direction"),
+    "above a word": (lambda: ts.Projects(ALONG, above="0.5"), "expected a number, got '0.5'"),
+    "above what is true": (lambda: ts.Projects(ALONG, above=True), "expected a number, got True"),
+    "above several": (lambda: ts.Similar(ALONG, above=[0.1, 0.2]), "expected a number"),
+    "above any cosine": (lambda: ts.Similar(ALONG, above=1.5), "a cosine is from -1 to 1"),
+    "all attention": (lambda: ts.AttendsTo(WORD, PATTERN, above=1.0), "a share from 0 to under 1"),
+    "negative attention": (lambda: ts.AttendsTo(WORD, PATTERN, above=-0.1), "a share from 0"),
+    "attention by words": (lambda: ts.AttendsTo(WORD, PATTERN, above="x"), "expected a number"),
+    "half a head": (
+        lambda: ts.AttendsTo(WORD, PATTERN, [0.5], above=0.1),
+        "heads: expected a whole number, got 0.5",
+    ),
+    "attention to a word": (lambda: ts.AttendsTo("film", PATTERN, above=0.1), "is not a scope"),
+    "a share of fires": (lambda: fitted(false_fires="few"), "expected a number, got 'few'"),
+    "a condition's name": (lambda: fitted(condition="Projects"), "expected the class"),
+    "a condition made": (
+        lambda: fitted(condition=ts.Projects(ALONG, above=0.0)),
+        "expected the class",
+    ),
+    "no activations": (
+        lambda: ts.fit_threshold(torch.ones(3, 4), ALONG),
+        "expected Activations, got Tensor",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_marks_nothing_is_refused(what: str) -> None:
+    make, says = REFUSED[what]
+    with pytest.raises(SteerError, match=says):
+        make()
+
+
+def test_what_is_refused_in_a_class_of_its_own() -> None:
+    with pytest.raises(NonFiniteError, match="is no threshold"):
+        ts.Projects(ALONG, above=float("inf"))
+    for at in (7, [7], None):
+        with pytest.raises(HookNameError, match="expected a hook name"):
+            ts.AttendsTo(WORD, at, above=0.1)  # type: ignore[arg-type]
+
+
+def test_an_intervention_refuses_it_when_it_is_made() -> None:
+    for scope in (slice(3, 3), "film", ts.Keywords, Unhashable([])):
+        with pytest.raises(SteerError):
+            ts.Add(ALONG, scope=scope)  # type: ignore[arg-type]
+
+
+def test_numbers_as_they_come() -> None:
+    for one, four in ((np.int64(1), np.int32(4)), (torch.tensor(1), torch.tensor(4))):
+        assert ts.Positions(one, four) == ts.Positions(1, 4) == as_scope(slice(one, four))
+        assert ts.Characters(one, four) == ts.Characters(1, 4)
+        assert ts.NthGenerated(one, four) == ts.NthGenerated([one, four]) == ts.NthGenerated(1, 4)
+        assert type(ts.Positions(one, four).stop) is int
+        assert WORD.after(four) == WORD.after(4)
+        attends = ts.AttendsTo(WORD, PATTERN, [one], above=np.float32(0.25))
+        assert attends == ts.AttendsTo(WORD, [PATTERN], 1, above=0.25)  # type: ignore[arg-type]
+    assert ts.Positions(None, 3) == as_scope(slice(None, 3))  # type: ignore[arg-type]
+    assert ts.AllOf([WORD, ts.prompt]) == ts.AllOf(WORD, ts.prompt)  # type: ignore[arg-type]
+    assert ts.Projects(ALONG, above=torch.tensor(0.5)).above == 0.5  # type: ignore[arg-type]
+
+
+def test_bounds_from_both_ends_may_enclose_something() -> None:
+    for start, stop in ((0, -1), (5, -1), (-3, 9), (-3, None), (0, None), (-3, -1)):
+        assert ts.Positions(start, stop).stop == stop
+        assert ts.Characters(start, stop).start == start
