@@ -13,7 +13,7 @@ import tl_steer as ts
 from tl_steer.causal.localization import Localization
 from tl_steer.causal.localize import localize
 from tl_steer.causal.steering_at import steering_at
-from tl_steer.errors import DataError, HookNameError, MismatchError, NonFiniteError
+from tl_steer.errors import DataError, HookNameError, MismatchError, NonFiniteError, SteerError
 
 PAIRS = ts.ContrastSet(
     ["the film was very good", "a film was so great"],
@@ -105,6 +105,11 @@ def test_a_position_becomes_a_scope(kind: str) -> None:
             _, plain = model.run_with_cache(tokens)
         moved = (cache[POST] - plain[POST]).abs().sum(-1)[0] > 1e-6
         assert moved.nonzero().flatten().tolist() == changed
+        if positions.position < 0:
+            # Counted from the end of the prompt, so that no generated token is there.
+            with pytest.raises(SteerError, match="of the prompt and generated at once"):
+                steering_at(found, direction(model, POST), dose=0.5, scope=ts.generated)
+            continue
         nowhere = steering_at(found, direction(model, POST), dose=0.5, scope=ts.generated)
         with torch.no_grad(), ts.steer(model, nowhere):
             assert torch.equal(model(tokens), model.run_with_cache(tokens)[0])

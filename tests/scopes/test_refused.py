@@ -71,6 +71,10 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: ts.AllOf(ts.AnyOf(ts.Characters(3), ts.prompt), WORD, ts.NthGenerated(0)),
         "at once",
     ),
+    "what never meets, by positions": (
+        lambda: ts.AllOf(ts.Positions(-3, -1), ts.generated),
+        "at once",
+    ),
     "not everywhere": (lambda: ts.Not(ts.everywhere), "marks nothing"),
     "not all positions": (lambda: ts.Not(slice(None)), "marks nothing"),
     "latched to a word": (lambda: ts.Latched("film"), "is not a scope"),

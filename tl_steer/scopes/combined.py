@@ -153,6 +153,8 @@ def stays_in_prompt(scope: Scope) -> bool:
         return any(map(stays_in_prompt, scope.scopes))
     if isinstance(scope, AnyOf):
         return all(map(stays_in_prompt, scope.scopes))
+    if isinstance(scope, Positions):
+        return (scope.stop or 0) < 0
     return scope in (prompt, last_prompt_token) or isinstance(scope, Characters)
 
 
