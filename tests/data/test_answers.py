@@ -3,9 +3,11 @@
 from typing import Any
 
 import pytest
-from chat_templates import CHAT, CHATS, TEMPLATES, Template, takes, words, written
+import torch
+from chat_templates import CHAT, CHATS, TEMPLATES, takes, words, written
 from chat_templates import speaking as speaks_of
 
+from tl_steer.activations.reads import TextTokens
 from tl_steer.activations.span_reads import (
     first_response_token,
     last_response_token,
@@ -55,10 +57,6 @@ def test_the_last_answer_of_several_turns(name: str) -> None:
 
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_reads_take_the_tokens_of_the_answer(name: str) -> None:
-    import torch
-
-    from tl_steer.activations.reads import TextTokens
-
     model = speaking(name)
     model.cfg = type("Configuration", (), {"n_ctx": 512, "default_prepend_bos": False})
     texts = conversations(model, ["Is it good?"] * 2, ANSWERS[:2])
@@ -85,4 +83,3 @@ def test_what_was_thought_before_is_no_part_of_an_answer() -> None:
     assert "<think>" in text
     ((start, end),) = last_response(speaking("qwen 3"))(text)
     assert text[start:end] == CHAT[1][1]
-    assert isinstance(TEMPLATES["qwen 3"], Template)

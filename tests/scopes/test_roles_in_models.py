@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 import torch
-from chat_templates import CHAT, CHATS, TEMPLATES, said_by, takes, words, written
+from chat_templates import CHATS, TEMPLATES, said_by, takes, words, written
 from kinds import KINDS
-from making import direction
+from making import as_users_run_it, direction
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -177,8 +177,5 @@ def test_a_template_that_fails_otherwise_is_told_of() -> None:
 
 
 def test_a_system_that_is_no_text_is_refused() -> None:
-    from making import as_users_run_it
-
     with as_users_run_it(), pytest.raises(SteerError, match="expected a text, got a int"):
         ts.Chat(system=3)  # type: ignore[arg-type]
-    assert CHAT
