@@ -124,6 +124,7 @@ from tl_steer.interventions.slerp import Slerp
 from tl_steer.interventions.steer_conceptor import ApplyConceptor
 from tl_steer.interventions.transport import Transport
 from tl_steer.lens.loading import load_local
+from tl_steer.lens.paths import use_path
 from tl_steer.lens.tokens import Chat
 from tl_steer.people.agreement import Agreement
 from tl_steer.people.question import Question
@@ -423,6 +424,7 @@ __all__ = [
     "top_tokens",
     "train_judge",
     "training_curve",
+    "use_path",
     "vader_judge",
     "verdict_table",
     "verdicts",

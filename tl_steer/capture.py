@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import nullcontext
 from math import prod
 
 import torch
@@ -16,6 +17,7 @@ from tl_steer.batching import default_max_tokens, halving, length_sorted
 from tl_steer.data.contrast import ContrastSet
 from tl_steer.errors import DataError
 from tl_steer.lens.hook_names import resolve, site_shape
+from tl_steer.lens.paths import Path, host_for, path_of, use_path
 from tl_steer.lens.protocol import (
     SteerableModel,
     device_of,
@@ -38,6 +40,7 @@ def capture(
     moments_only: bool = False,
     max_tokens: int | None = None,
     prepend_bos: bool | None = None,
+    path: Path | None = None,
     progress: bool = True,
 ) -> Activations:
     """Read the activations of texts at named hook points.
@@ -59,6 +62,7 @@ def capture(
         max_tokens: Padded tokens in a batch; by default from the memory of the model's device.
         prepend_bos: Whether texts begin with a beginning-of-text token; ``None`` does what
             TransformerLens does with this model.
+        path: ``bridge`` or ``twin``, where one of them is wanted; see :func:`use_path`.
         progress: Whether to show a progress bar.
 
     Returns:
@@ -77,7 +81,9 @@ def capture(
     if moments_only and contrast is None:
         raise DataError("moments_only keeps the moments of two classes; give a ContrastSet.")
     rows = tokenize(model, plain, prepend_bos=prepend_bos)
-    reader = Reader(model, names, plain, rows, read, leave_out)
+    with nullcontext() if path is None else use_path(path):
+        host = host_for(model, names)
+    reader = Reader(host, names, plain, rows, read, leave_out)
     limit = _max_tokens(model, names) if max_tokens is None else max_tokens
     batches = _batches(rows, range(len(rows)), limit)
     for batch in batches:
@@ -98,6 +104,7 @@ def capture(
         paired=contrast is not None and contrast.paired,
         data=contrast.name if contrast is not None else "",
         read=repr(read),
+        path=path_of(host),
     )
 
 

@@ -61,6 +61,10 @@ class Activations:
     read: str
     """Which tokens were read."""
 
+    path: str = ""
+    """What the passes ran through: ``twin``, ``bridge`` or ``hooked``; see
+    :func:`~tl_steer.use_path`. Empty where that is not known."""
+
     def __getitem__(self, hook_name: str) -> Examples:
         """Return the vectors of one hook point.
 

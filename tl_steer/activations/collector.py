@@ -46,7 +46,9 @@ class Collector:
             if self.moments_only and sum(len(piece.vectors) for piece in pieces) >= _FLUSH:
                 self._flush(name)
 
-    def activations(self, *, model: ModelInfo, paired: bool, data: str, read: str) -> Activations:
+    def activations(
+        self, *, model: ModelInfo, paired: bool, data: str, read: str, path: str
+    ) -> Activations:
         """Return everything that came in, in the order of the texts.
 
         Raises:
@@ -71,6 +73,7 @@ class Collector:
             left_out=pd.DataFrame.from_dict(self._left_out, orient="index"),
             data=data,
             read=read,
+            path=path,
         )
 
     def _flush(self, name: str) -> None:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from tl_steer.errors import SteerError
-from tl_steer.lens.protocol import SteerableModel
+from tl_steer.lens.protocol import Host
 from tl_steer.lens.tokens import Batch, is_bos
 from tl_steer.shapes import Acts, TokenMask
 
@@ -38,7 +38,7 @@ class LeaveOut:
                 f"massive={self.massive}: a multiple of the median norm, over 1, or None."
             )
 
-    def by_position(self, model: SteerableModel, batch: Batch) -> dict[str, TokenMask]:
+    def by_position(self, model: Host, batch: Batch) -> dict[str, TokenMask]:
         """Mark the tokens left out for what or where they are, by reason."""
         bos = is_bos(model, batch.tokens) & batch.real
         first = torch.zeros_like(batch.real)

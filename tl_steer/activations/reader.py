@@ -16,7 +16,7 @@ from tl_steer.errors import DataError, NonFiniteError, SteerError
 from tl_steer.lens.forward import run_to_layer
 from tl_steer.lens.hook_names import layer_of
 from tl_steer.lens.hook_points import attach, points
-from tl_steer.lens.protocol import SteerableModel, device_of
+from tl_steer.lens.protocol import Host, device_of
 from tl_steer.lens.tokens import Batch, Span, TokenIds, pad, pad_id, spans
 from tl_steer.shapes import Acts, Examples, TokenMask
 
@@ -57,7 +57,7 @@ class _OnDevice:
 class Reader:
     """Reads texts, some at a time."""
 
-    model: SteerableModel
+    model: Host
     names: tuple[str, ...]
     texts: Sequence[str]
     rows: Sequence[TokenIds]

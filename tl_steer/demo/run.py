@@ -182,7 +182,7 @@ def _of_site(site: str, choice: Choice, table: pd.DataFrame, written: Generation
     return SiteResult(
         choice=choice,
         table=table.loc[list(names)].rename(index=names),
-        generations=Generations(renamed, written.sampling),
+        generations=Generations(renamed, written.sampling, written.path),
     )
 
 

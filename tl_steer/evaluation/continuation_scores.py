@@ -15,7 +15,8 @@ from tl_steer.batching import default_max_tokens, halving, length_sorted
 from tl_steer.data.texts import plain_texts
 from tl_steer.errors import DataError, MismatchError
 from tl_steer.lens.forward import run_logits
-from tl_steer.lens.protocol import SteerableModel, device_of, dtype_of
+from tl_steer.lens.paths import host_for
+from tl_steer.lens.protocol import Host, SteerableModel, device_of, dtype_of
 from tl_steer.lens.tokens import Batch, Chat, TokenIds, check_lengths, pad, pad_id, tokenize
 from tl_steer.steering import Steering, steer
 
@@ -123,12 +124,13 @@ class Continuations:
         settings = self._n_settings(steering)
         jobs = [(setting, row) for setting in range(settings) for row in range(len(self.rows))]
         found = torch.zeros(settings, len(self.tokens))
+        host = host_for(model, () if steering is None else steering.hook_names)
 
         def run(index: list[int]) -> Tensor:
             chosen = [jobs[i] for i in index]
             batch = self.batch(model, [row for _, row in chosen])
-            with self._steered(model, steering, chosen):
-                logits = run_logits(model, batch)
+            with self._steered(host, steering, chosen):
+                logits = run_logits(host, batch)
             return self.read_off(lambda row, position: logits[row, position], chosen)
 
         with torch.inference_mode(), progress_bar(len(jobs), progress) as bar:
@@ -202,13 +204,13 @@ class Continuations:
         return n_rows // self.n_prompts
 
     def _steered(
-        self, model: SteerableModel, steering: Steering | None, jobs: Sequence[Job]
+        self, host: Host, steering: Steering | None, jobs: Sequence[Job]
     ) -> AbstractContextManager[Any]:
         if steering is None:
             return nullcontext()
         index = [setting * self.n_prompts + self.prompts[row] for setting, row in jobs]
         own = steering if steering.n_rows is None else steering.rows(index)
-        return steer(model, own, prompt_lengths=[self.prompt_lengths[row] for _, row in jobs])
+        return steer(host, own, prompt_lengths=[self.prompt_lengths[row] for _, row in jobs])
 
 
 def room(model: SteerableModel, max_tokens: int | None) -> int:

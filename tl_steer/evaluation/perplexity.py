@@ -10,6 +10,7 @@ from tl_steer.batching import default_max_tokens, halving, length_sorted
 from tl_steer.errors import DataError
 from tl_steer.generation.generations import Generations
 from tl_steer.lens.forward import run_logits
+from tl_steer.lens.paths import host_for
 from tl_steer.lens.protocol import SteerableModel, context_length, device_of, dtype_of
 from tl_steer.lens.tokens import TokenIds, pad, pad_id
 
@@ -80,11 +81,12 @@ def log_probs(
         logits = 4 * int(model.cfg.d_vocab) * dtype_of(model).itemsize
         max_tokens = default_max_tokens(device_of(model), bytes_per_token=logits)
     found: dict[int, list[float]] = {}
+    host = host_for(model)
 
     def score(index: list[int]) -> list[list[float]]:
         batch = pad([sum(rows[i], ()) for i in index], side="right", pad_id=pad_id(model))
         batch = batch.to(device_of(model))
-        logits = run_logits(model, batch)[:, :-1].float()
+        logits = run_logits(host, batch)[:, :-1].float()
         next_tokens = batch.tokens[:, 1:, None]
         chosen = (logits.gather(2, next_tokens)[..., 0] - logits.logsumexp(-1)).cpu()
         starts = [len(rows[i][0]) - 1 for i in index]

@@ -12,7 +12,8 @@ from tl_steer.batching import default_max_tokens, halving, length_sorted
 from tl_steer.data.texts import plain_texts
 from tl_steer.errors import DataError, MismatchError
 from tl_steer.lens.forward import Logits, run_logits
-from tl_steer.lens.protocol import SteerableModel, device_of, dtype_of
+from tl_steer.lens.paths import host_for
+from tl_steer.lens.protocol import Host, SteerableModel, device_of, dtype_of
 from tl_steer.lens.tokens import Batch, TokenIds, pad, pad_id, tokenize
 from tl_steer.shapes import Rows
 from tl_steer.steering import Steering, steer
@@ -154,7 +155,8 @@ def side_effects(
         # Logits of both passes, and one row of each in float32 beside them.
         logits = 8 * int(model.cfg.d_vocab) * dtype_of(model).itemsize
         max_tokens = default_max_tokens(device_of(model), bytes_per_token=logits)
-    reader = _Reader(model, steering, prompt_tokens, rows)
+    host = host_for(model, steering.hook_names)
+    reader = _Reader(host, steering, prompt_tokens, rows)
     kl, nll, before = (torch.zeros(settings * len(rows)) for _ in range(3))
     with (
         torch.inference_mode(),
@@ -176,7 +178,7 @@ def side_effects(
 class _Reader:
     """Reads some texts as they are."""
 
-    model: SteerableModel
+    model: Host
     steering: Steering
     prompt_tokens: int | None
     rows: Sequence[TokenIds]

@@ -13,7 +13,7 @@ from tl_steer.errors import NonFiniteError
 from tl_steer.generation.sampling import Sampling
 from tl_steer.lens.cache_names import pass_cache_on
 from tl_steer.lens.forward import Decoder
-from tl_steer.lens.protocol import SteerableModel, device_of, dtype_of
+from tl_steer.lens.protocol import Host, device_of, dtype_of
 from tl_steer.lens.tokens import TokenIds, eos_ids, pad, pad_id
 from tl_steer.steering import Steered, Steering, steer
 
@@ -49,7 +49,7 @@ class Continuation:
 
 
 def continued(
-    model: SteerableModel,
+    model: Host,
     requests: Sequence[Request],
     sampling: Sampling,
     steering: Steering | None = None,
@@ -62,7 +62,7 @@ def continued(
     handed to all of them.
 
     Args:
-        model: Any TransformerLens model, in inference mode.
+        model: Any TransformerLens model or its twin, in inference mode.
         requests: All for as many tokens as the sampling says.
         sampling: How tokens are drawn; its seed and number of samples are in the requests.
         steering: What to do meanwhile; settings per row are for the requests.
@@ -81,7 +81,7 @@ def continued(
         yield from halving(writer.write, batch)
 
 
-def default_room(model: SteerableModel) -> int:
+def default_room(model: Host) -> int:
     """Padded tokens that a batch may have when text is written."""
     # Keys, values and residuals of every layer; logits of one position a row.
     per_token = (
@@ -92,7 +92,7 @@ def default_room(model: SteerableModel) -> int:
 
 @dataclass(frozen=True, eq=False)
 class _Writer:
-    model: SteerableModel
+    model: Host
     requests: Sequence[Request]
     sampling: Sampling
     steering: Steering | None
@@ -148,7 +148,7 @@ class _Writer:
 
 
 @contextmanager
-def _around(model: SteerableModel, steering: Steering | None) -> Iterator[Steered | None]:
+def _around(model: Host, steering: Steering | None) -> Iterator[Steered | None]:
     """What has to be on the model while it writes."""
     if steering is None:
         with pass_cache_on(model):

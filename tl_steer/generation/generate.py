@@ -1,6 +1,7 @@
 """Text with and without steering, from the same random numbers."""
 
 from collections.abc import Hashable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import pandas as pd
@@ -11,6 +12,7 @@ from tl_steer.errors import DataError, MismatchError
 from tl_steer.generation.continuing import Continuation, Request, continued
 from tl_steer.generation.generations import Generations
 from tl_steer.generation.sampling import Sampling
+from tl_steer.lens.paths import Path, host_for, path_of, use_path
 from tl_steer.lens.protocol import SteerableModel, require_steerable
 from tl_steer.lens.tokens import Chat, TokenIds, check_lengths, decode, tokenize
 from tl_steer.steering import Steering
@@ -26,6 +28,7 @@ def generate(
     chat: Chat | None = None,
     prepend_bos: bool | None = None,
     max_tokens: int | None = None,
+    path: Path | None = None,
     progress: bool = True,
 ) -> Generations:
     """Continue prompts, steered or not.
@@ -43,6 +46,7 @@ def generate(
         prepend_bos: Whether prompts begin with a beginning-of-text token; ``None`` does what
             TransformerLens does with this model, or leaves it to the chat template.
         max_tokens: Padded tokens in a batch, continuations included; by default from memory.
+        path: ``bridge`` or ``twin``, where one of them is wanted; see :func:`use_path`.
         progress: Whether to show a progress bar.
 
     Returns:
@@ -63,6 +67,7 @@ def generate(
         chat=chat,
         prepend_bos=prepend_bos,
         max_tokens=max_tokens,
+        path=path,
         progress=progress,
     )
 
@@ -76,6 +81,7 @@ def compare(
     chat: Chat | None = None,
     prepend_bos: bool | None = None,
     max_tokens: int | None = None,
+    path: Path | None = None,
     progress: bool = True,
 ) -> Generations:
     """Continue the same prompts under several conditions, from the same random numbers.
@@ -89,6 +95,7 @@ def compare(
         chat: Put each prompt into the tokenizer's chat template, as the user's turn.
         prepend_bos: Whether prompts begin with a beginning-of-text token.
         max_tokens: Padded tokens in a batch, continuations included; by default from memory.
+        path: ``bridge`` or ``twin``, where one of them is wanted; see :func:`use_path`.
         progress: Whether to show a progress bar.
 
     Returns:
@@ -116,6 +123,10 @@ def compare(
             each.check_fits(model)
     uniforms = sampling.uniforms(len(given))
     found: dict[tuple[str, int], Continuation] = {}
+    # One for all conditions, which are to be compared.
+    names = [name for each in conditions.values() if each is not None for name in each.hook_names]
+    with nullcontext() if path is None else use_path(path):
+        host = host_for(model, names)
     with (
         torch.inference_mode(),
         tqdm(
@@ -125,8 +136,8 @@ def compare(
             disable=not progress,
         ) as bar,
     ):
-        for names, steering in _together(conditions, len(given), sampling.samples):
-            asked = [(name, row) for name in names for row in range(len(uniforms))]
+        for together, steering in _together(conditions, len(given), sampling.samples):
+            asked = [(name, row) for name in together for row in range(len(uniforms))]
             requests = [
                 Request(
                     rows[row // sampling.samples],
@@ -136,9 +147,7 @@ def compare(
                 )
                 for name, row in asked
             ]
-            for part, texts in continued(
-                model, requests, sampling, steering, max_tokens=max_tokens
-            ):
+            for part, texts in continued(host, requests, sampling, steering, max_tokens=max_tokens):
                 found.update(zip([asked[number] for number in part], texts, strict=True))
                 bar.update(len(part))
     records = [
@@ -146,7 +155,7 @@ def compare(
         for name in conditions
         for row in range(len(uniforms))
     ]
-    return Generations(pd.DataFrame(records), sampling)
+    return Generations(pd.DataFrame(records), sampling, path_of(host))
 
 
 def _together(

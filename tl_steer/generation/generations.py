@@ -21,6 +21,10 @@ class Generations:
 
     sampling: Sampling
 
+    path: str = ""
+    """What the passes ran through: ``twin``, ``bridge`` or ``hooked``; see
+    :func:`~tl_steer.use_path`. Empty where that is not known."""
+
     @property
     def texts(self) -> list[str]:
         """All continuations, in the order of the frame."""
@@ -40,7 +44,7 @@ class Generations:
         if condition not in self.conditions:
             raise DataError(f"{condition!r}: there are {', '.join(self.conditions)}.")
         kept = self.frame[self.frame["condition"] == condition].reset_index(drop=True)
-        return Generations(kept, self.sampling)
+        return Generations(kept, self.sampling, self.path)
 
     def side_by_side(self) -> pd.DataFrame:
         """One row for each prompt and sample; the prompt, then a column for each condition."""

@@ -14,7 +14,8 @@ from inspect import signature
 from typing import Any
 from weakref import WeakSet
 
-from tl_steer.lens.protocol import SteerableModel, is_bridge
+from tl_steer.lens.protocol import Host, SteerableModel, is_bridge
+from tl_steer.lens.twin import Twin
 
 _NEW = "cache"
 _OLD = ("past_key_values", "cache_params")
@@ -35,19 +36,19 @@ def cache_returned(output: object) -> Any:
     return cache_given(getattr(output, "__dict__", {}))
 
 
-def pass_cache_on(model: SteerableModel) -> ExitStack:
+def pass_cache_on(model: Host) -> ExitStack:
     """Hand the cache to the layers of a bridge under every name that it has had.
 
     Nothing is attached where the names agree, or where that was done when the model was loaded.
 
     Args:
-        model: Any TransformerLens model.
+        model: Any TransformerLens model; a twin needs nothing.
 
     Returns:
         What takes the hooks off again when it is closed, or left as a context manager.
     """
     hooks = ExitStack()
-    if is_bridge(model) and model not in _for_good:
+    if is_bridge(model) and not isinstance(model, Twin) and model not in _for_good:
         _attach(model, hooks)
     return hooks
 

@@ -11,16 +11,20 @@ from jaxtyping import Float
 from torch import Tensor
 
 from tl_steer.lens.cache_names import cache_returned
-from tl_steer.lens.protocol import SteerableModel, device_of, is_bridge
+from tl_steer.lens.protocol import Host, device_of, is_bridge
 from tl_steer.lens.tokens import Batch
+from tl_steer.lens.twin import Twin
 from tl_steer.shapes import TokenMask, Tokens
 
 Logits = Float[Tensor, "batch pos d_vocab"]
 NextLogits = Float[Tensor, "batch d_vocab"]
 
 
-def run_to_layer(model: SteerableModel, batch: Batch, last_layer: int) -> None:
+def run_to_layer(model: Host, batch: Batch, last_layer: int) -> None:
     """Run the embedding and the blocks up to and including ``last_layer``, for the hooks' sake."""
+    if isinstance(model, Twin):
+        model.run_to_layer(batch, last_layer)
+        return
     mask = batch.real.long()
     last = last_layer == int(model.cfg.n_layers) - 1
     run: Any = model
@@ -35,8 +39,10 @@ def run_to_layer(model: SteerableModel, batch: Batch, last_layer: int) -> None:
         run(batch.tokens, attention_mask=mask, return_type=None)
 
 
-def run_logits(model: SteerableModel, batch: Batch) -> Logits:
+def run_logits(model: Host, batch: Batch) -> Logits:
     """Run the whole model on a padded batch and return the logits at every position."""
+    if isinstance(model, Twin):
+        return model.logits(batch)
     run: Any = model
     if is_bridge(model):
         logits: Logits = run(batch.tokens, attention_mask=batch.real.long(), use_cache=False)
@@ -54,14 +60,14 @@ class Decoder:
     :func:`~tl_steer.lens.cache_names.pass_cache_on` or a ``steer`` block is around.
     """
 
-    model: SteerableModel
+    model: Host
     mask: TokenMask
     """Real tokens so far; grows by one column a step."""
 
     _cache: Any = field(default=None, repr=False)
 
     @classmethod
-    def begin(cls, model: SteerableModel, prompts: Batch) -> tuple["Decoder", NextLogits]:
+    def begin(cls, model: Host, prompts: Batch) -> tuple["Decoder", NextLogits]:
         """Read left-padded prompts; return the logits of each row's next token."""
         decoder = cls(model, prompts.real)
         if not is_bridge(model):
@@ -86,6 +92,9 @@ class Decoder:
             entry.past_keys, entry.past_values = entry.past_keys[at], entry.past_values[at]
 
     def _forward(self, tokens: Tokens) -> NextLogits:
+        if isinstance(self.model, Twin):
+            following, self._cache = self.model.next_logits(tokens, self.mask, self._cache)
+            return following
         run: Any = self.model
         mask = self.mask.long()
         if is_bridge(self.model):
@@ -127,7 +136,7 @@ def _last_logits_only(model: Any) -> dict[str, int]:
     return {"logits_to_keep": 1} if "logits_to_keep" in accepted else {}
 
 
-def _empty_cache(model: SteerableModel, batch: int) -> Any:
+def _empty_cache(model: Host, batch: int) -> Any:
     from transformer_lens import TransformerLensKeyValueCache
 
     return TransformerLensKeyValueCache.init_cache(model.cfg, device_of(model), batch)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tl_steer.errors import HookNameError
-from tl_steer.lens.protocol import SteerableModel, is_bridge
+from tl_steer.lens.protocol import Host, SteerableModel, is_bridge
 
 _Shape = tuple[int, ...]
 
@@ -141,7 +141,7 @@ def order_of(name: str) -> tuple[int, int]:
     return int(match["layer"]), _ORDER.index(match["site"])
 
 
-def needs_writing_in_place(model: SteerableModel, name: str) -> bool:
+def needs_writing_in_place(model: Host, name: str) -> bool:
     """Tell whether an edit must go into the tensor itself instead of being returned.
 
     On ``TransformerBridge``, ``hook_resid_mid`` is the input of the second layer norm: what a

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from tl_steer.lens.protocol import SteerableModel
+from tl_steer.lens.protocol import Host
 
 HookFunction = Callable[..., Tensor | None]
 """``fn(activation, hook)``, as TransformerLens calls it: the second argument is named ``hook``."""
@@ -26,7 +26,7 @@ class Attached:
         self.point.fwd_hooks[:] = kept
 
 
-def points(model: SteerableModel, names: Sequence[str]) -> dict[str, Any]:
+def points(model: Host, names: Sequence[str]) -> dict[str, Any]:
     """Look hook points up, all at once: some versions build the dictionary at every access."""
     present = model.hook_dict
     return {name: present[name] for name in names}

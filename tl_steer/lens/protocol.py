@@ -51,6 +51,26 @@ class SteerableModel(Protocol):
         ...
 
 
+@runtime_checkable
+class Host(Protocol):
+    """What hooks sit on and passes run through: a model itself, or what stands for it."""
+
+    @property
+    def cfg(self) -> Any:
+        """The model's configuration."""
+        ...
+
+    @property
+    def tokenizer(self) -> Any:
+        """The model's tokenizer."""
+        ...
+
+    @property
+    def hook_dict(self) -> Mapping[str, Any]:
+        """Hook names to hook points."""
+        ...
+
+
 @dataclass(frozen=True)
 class ModelInfo:
     """Which model a direction was read from; two models fit when these agree.
@@ -74,7 +94,7 @@ class ModelInfo:
         )
 
 
-def is_bridge(model: SteerableModel) -> bool:
+def is_bridge(model: Host) -> bool:
     """Whether the model is a ``TransformerBridge``: it wraps a Hugging Face model, or one like it.
 
     Asked of the model and not of the import, because the name ``HookedTransformer`` raises on
@@ -109,22 +129,22 @@ def model_info(model: SteerableModel) -> ModelInfo:
     )
 
 
-def device_of(model: SteerableModel) -> torch.device:
+def device_of(model: Host) -> torch.device:
     """Where the model's tokens go: the device of its embedding."""
     return _embedding(model).device
 
 
-def dtype_of(model: SteerableModel) -> torch.dtype:
+def dtype_of(model: Host) -> torch.dtype:
     """The floating type in which the model computes."""
     return _embedding(model).dtype
 
 
-def context_length(model: SteerableModel) -> int:
+def context_length(model: Host) -> int:
     """How many tokens fit into the model."""
     return int(model.cfg.n_ctx)
 
 
-def _embedding(model: SteerableModel) -> Tensor:
+def _embedding(model: Host) -> Tensor:
     weight: Tensor = next(model.parameters())  # type: ignore[attr-defined]
     return weight
 

@@ -22,7 +22,7 @@ from torch.utils.hooks import RemovableHandle
 from tl_steer.errors import MismatchError, SteerError
 from tl_steer.lens.cache_names import cache_given
 from tl_steer.lens.context import Context
-from tl_steer.lens.protocol import SteerableModel, is_bridge
+from tl_steer.lens.protocol import Host, is_bridge
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +71,7 @@ class Timeline:
     _prompt: Tensor | None = None
     _finalizers: list[Callable[[], Any]] = field(default_factory=list)
 
-    def attach(self, model: SteerableModel) -> None:
+    def attach(self, model: Host) -> None:
         """Begin to follow the model."""
         self._tokenizer = model.tokenizer
         listen = _listen_to_bridge if is_bridge(model) else _listen_to_hooked

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from tl_steer.errors import DataError, SteerError
 from tl_steer.lens.chat_template import as_chat
-from tl_steer.lens.protocol import SteerableModel, context_length
+from tl_steer.lens.protocol import Host, SteerableModel, context_length
 from tl_steer.shapes import TokenMask, Tokens
 
 TokenIds = tuple[int, ...]
@@ -129,14 +129,14 @@ def pad(rows: Sequence[TokenIds], *, side: Literal["left", "right"], pad_id: int
     return Batch(tokens, real)
 
 
-def pad_id(model: SteerableModel) -> int:
+def pad_id(model: Host) -> int:
     """An id to pad with."""
     tokenizer = model.tokenizer
     known = (tokenizer.pad_token_id, tokenizer.eos_token_id)
     return next((int(token) for token in known if token is not None), 0)
 
 
-def is_bos(model: SteerableModel, tokens: Tensor) -> TokenMask:
+def is_bos(model: Host, tokens: Tensor) -> TokenMask:
     """True where the beginning-of-text token stands at a row's first position."""
     mask = torch.zeros_like(tokens, dtype=torch.bool)
     bos = model.tokenizer.bos_token_id
@@ -145,15 +145,13 @@ def is_bos(model: SteerableModel, tokens: Tensor) -> TokenMask:
     return mask
 
 
-def decode(model: SteerableModel, tokens: Sequence[int]) -> str:
+def decode(model: Host, tokens: Sequence[int]) -> str:
     """Token ids to text, without special tokens."""
     text: str = model.tokenizer.decode(list(tokens), skip_special_tokens=True)
     return text
 
 
-def spans(
-    model: SteerableModel, texts: Sequence[str], rows: Sequence[TokenIds]
-) -> list[list[Span]]:
+def spans(model: Host, texts: Sequence[str], rows: Sequence[TokenIds]) -> list[list[Span]]:
     """Which characters of its text each token covers; ``(0, 0)`` for a prepended one.
 
     Args:
@@ -176,7 +174,7 @@ def spans(
     return [[(0, 0)] * (len(row) - len(own)) + own for row, own in zip(rows, found, strict=True)]
 
 
-def eos_ids(model: SteerableModel) -> list[int]:
+def eos_ids(model: Host) -> list[int]:
     """The tokens that end a text, by the tokenizer and by the model's generation settings."""
     ends = {model.tokenizer.eos_token_id}
     settings = getattr(getattr(model, "original_model", None), "generation_config", None)

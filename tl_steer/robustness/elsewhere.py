@@ -166,7 +166,7 @@ def holds_elsewhere(
         scored = written.frame.assign(
             **{judge.name: scores_of(judge, written.texts) for judge in several}
         )
-        texts[name] = Generations(scored, sampling)
+        texts[name] = Generations(scored, sampling, written.path)
         before, after = (texts[name].of(each).frame for each in (UNSTEERED, STEERED))
         for judge in several:
             one, other = (each[judge.name].to_numpy(float) for each in (before, after))

@@ -13,7 +13,7 @@ from tl_steer.lens.context import Context
 from tl_steer.lens.hook_names import ATTENTION_SITES, needs_writing_in_place
 from tl_steer.lens.hook_points import HookFunction, points
 from tl_steer.lens.on_device import OnDevice
-from tl_steer.lens.protocol import SteerableModel
+from tl_steer.lens.protocol import Host
 from tl_steer.lens.timeline import Timeline
 from tl_steer.scopes.combined import reads_of
 from tl_steer.scopes.positions import Scope, as_scope, everywhere
@@ -91,7 +91,7 @@ def what_is_read(interventions: Iterable[Intervention]) -> tuple[str, ...]:
 class Board:
     """The steps at each hook point, which may change while the hooks stay."""
 
-    def __init__(self, model: SteerableModel, interventions: Mapping[str, Intervention]) -> None:
+    def __init__(self, model: Host, interventions: Mapping[str, Intervention]) -> None:
         """Find the hook points of all interventions, those that are switched off among them."""
         names = [each.hook_name for each in interventions.values()]
         found = points(model, names)

@@ -9,7 +9,8 @@ from tl_steer.errors import SteerError
 from tl_steer.interventions.protocol import Intervention
 from tl_steer.lens.cache_names import pass_cache_on
 from tl_steer.lens.hook_points import Attached, attach, points
-from tl_steer.lens.protocol import SteerableModel
+from tl_steer.lens.paths import model_of
+from tl_steer.lens.protocol import Host
 from tl_steer.lens.timeline import Timeline
 from tl_steer.steering.hooks import Board, what_is_read
 from tl_steer.steering.steering import PromptLengths, Steering
@@ -23,12 +24,11 @@ class Steered:
     end. Switches and strengths may change meanwhile, also in the middle of a text.
     """
 
-    def __init__(
-        self, model: SteerableModel, steering: Steering, prompt_lengths: PromptLengths
-    ) -> None:
+    def __init__(self, model: Host, steering: Steering, prompt_lengths: PromptLengths) -> None:
         """Check everything; touch nothing yet."""
-        steering.check_fits(model)
-        self.model = model
+        steering.check_fits(model_of(model))
+        self.model = model_of(model)
+        self._host = model
         self.steering = steering
         self._prompt_lengths = prompt_lengths
         self._attached: list[Attached] = []
@@ -43,17 +43,17 @@ class Steered:
             raise SteerError("this block is already entered; make another with steer(...).")
         # Switched-off interventions have their hooks too, so that they can be switched on.
         everything = self.steering.on(*self.steering.interventions)
-        board = Board(self.model, self.steering.interventions)
+        board = Board(self._host, self.steering.interventions)
         board.show(self.steering.active)
         try:
             self._board = board
-            self._cache = pass_cache_on(self.model)
+            self._cache = pass_cache_on(self._host)
             self._timeline = everything.timeline(self._prompt_lengths)
             if self._timeline is not None:
-                self._timeline.attach(self.model)
+                self._timeline.attach(self._host)
             self._reads = what_is_read(everything.active)
             hooks = board.hooks(self._timeline, reads=self._reads, only_acting=False)
-            found = points(self.model, [name for name, _ in hooks])
+            found = points(self._host, [name for name, _ in hooks])
             for name, function in hooks:
                 self._attached.append(attach(found[name], function))
         except BaseException:
@@ -131,7 +131,7 @@ class Steered:
 
 
 def steer(
-    model: SteerableModel,
+    model: Host,
     *interventions: Intervention | Steering,
     prompt_lengths: PromptLengths = None,
 ) -> Steered:

@@ -163,6 +163,12 @@ class Steering:
             for each in self.active
         )
 
+    @property
+    def hook_names(self) -> tuple[str, ...]:
+        """Hook points at which something is changed or read, also by what is switched off."""
+        everything = self.interventions.values()
+        return (*(each.hook_name for each in everything), *what_is_read(everything))
+
     def timeline(self, prompt_lengths: PromptLengths = None) -> Timeline | None:
         """Return what follows the model from pass to pass; ``None`` where nobody needs to."""
         if not any(map(needs_context, self.active)):

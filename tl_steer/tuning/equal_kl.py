@@ -13,6 +13,7 @@ from tl_steer.directions.direction import Direction
 from tl_steer.errors import MismatchError
 from tl_steer.interventions.add import Add
 from tl_steer.lens.forward import run_logits
+from tl_steer.lens.paths import host_for
 from tl_steer.lens.protocol import SteerableModel, device_of, dtype_of
 from tl_steer.lens.tokens import TokenIds, pad, pad_id, tokenize
 from tl_steer.scopes.positions import Scope, everywhere
@@ -201,6 +202,7 @@ def _log_probs(
 ) -> Iterator[tuple[list[int], Float[Tensor, "row d_vocab"]]]:
     """Of the token after each row, batch by batch: the numbers of the rows, and theirs."""
     device = device_of(model)
+    host = host_for(model, steering.hook_names)
 
     @torch.inference_mode()
     def run(index: list[int]) -> Tensor:
@@ -208,8 +210,8 @@ def _log_probs(
         lengths = [len(row) for row in chosen]
         batch = pad(chosen, side="right", pad_id=pad_id(model)).to(device)
         own = steering if steering.n_rows is None else steering.rows(index)
-        with steer(model, own, prompt_lengths=lengths):
-            logits = run_logits(model, batch)
+        with steer(host, own, prompt_lengths=lengths):
+            logits = run_logits(host, batch)
         last = torch.tensor(lengths, device=logits.device) - 1
         return logits[torch.arange(len(index), device=logits.device), last].float().log_softmax(-1)
 

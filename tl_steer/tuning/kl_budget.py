@@ -17,7 +17,8 @@ from tl_steer.errors import DataError, MismatchError, NonFiniteError, SteerError
 from tl_steer.interventions.add import Add
 from tl_steer.interventions.protocol import Intervention, with_strength
 from tl_steer.lens.forward import run_logits
-from tl_steer.lens.protocol import SteerableModel, device_of, dtype_of, require_steerable
+from tl_steer.lens.paths import host_for
+from tl_steer.lens.protocol import Host, SteerableModel, device_of, dtype_of, require_steerable
 from tl_steer.lens.tokens import Chat, TokenIds, check_lengths, pad, pad_id, tokenize
 from tl_steer.scopes.positions import Scope, everywhere
 from tl_steer.shapes import Rows
@@ -142,7 +143,8 @@ def strength_within_kl(
     rows = tokenize(model, given, prepend_bos=prepend_bos, chat=chat)
     following = _continuations(model, continuations, given)
     check_lengths(model, [a + b for a, b in zip(rows, following, strict=True)], given)
-    search = _Search(model, neutral, rows, following, limit, at_most, step)
+    host = host_for(model, Steering(neutral).hook_names)
+    search = _Search(host, neutral, rows, following, limit, at_most, step)
     Steering(search.at(list(range(len(rows))), torch.zeros(len(rows)))).check_fits(model)
     if max_tokens is None:
         logits = 8 * int(model.cfg.d_vocab) * dtype_of(model).itemsize
@@ -163,7 +165,7 @@ def strength_within_kl(
 class _Search:
     """Looks for the strengths of the rows of a batch, all at once."""
 
-    model: SteerableModel
+    model: Host
     neutral: Any
     rows: Sequence[TokenIds]
     following: Sequence[TokenIds]
