@@ -69,17 +69,17 @@ def _parts(tiny: bool) -> dict[str, tuple[float, Callable[[float], Any]]]:
     shapes = gpu_models.TINY if tiny else gpu_models.SHAPES
     small, middle, large = shapes
     return {
-        "machine": (20, lambda seconds: gpu_parts.machine()),
-        "tests": (130, _tests),
-        f"decoding {small}": (70, lambda s: gpu_parts.decoding(small, s, tiny=tiny)),
-        f"decoding {middle}": (70, lambda s: gpu_parts.decoding(middle, s, tiny=tiny)),
-        f"decoding {large}": (100, lambda s: gpu_parts.decoding(large, s, tiny=tiny)),
-        f"capture {middle}": (40, lambda s: gpu_parts.capturing(middle, s, tiny=tiny)),
-        f"capture {small}": (30, lambda s: gpu_parts.capturing(small, s, tiny=tiny)),
-        f"sweep {middle}": (40, lambda s: gpu_parts.sweeping(middle, s, tiny=tiny)),
-        f"profile {middle}": (30, lambda s: gpu_parts.profiled(middle, tiny=tiny)),
-        f"graph {middle}": (40, lambda s: gpu_parts.graphed(middle, tiny=tiny)),
-        f"graph {large}": (40, lambda s: gpu_parts.graphed(large, tiny=tiny)),
+        "machine": (10, lambda seconds: gpu_parts.machine()),
+        "tests": (110, _tests),
+        f"decoding {small}": (50, lambda s: gpu_parts.decoding(small, s, tiny=tiny)),
+        f"decoding {middle}": (50, lambda s: gpu_parts.decoding(middle, s, tiny=tiny)),
+        f"graph {middle}": (30, lambda s: gpu_parts.graphed(middle, tiny=tiny)),
+        f"profile {middle}": (20, lambda s: gpu_parts.profiled(middle, tiny=tiny)),
+        f"capture {middle}": (35, lambda s: gpu_parts.capturing(middle, s, tiny=tiny)),
+        f"sweep {middle}": (30, lambda s: gpu_parts.sweeping(middle, s, tiny=tiny)),
+        f"decoding {large}": (80, lambda s: gpu_parts.decoding(large, s, tiny=tiny)),
+        f"graph {large}": (30, lambda s: gpu_parts.graphed(large, tiny=tiny)),
+        f"capture {small}": (20, lambda s: gpu_parts.capturing(small, s, tiny=tiny)),
     }
 
 
