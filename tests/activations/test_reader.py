@@ -22,13 +22,14 @@ def acts_alone(model: Any, text: str) -> torch.Tensor:
 def test_half_precision_is_averaged_in_float32() -> None:
     model: Any = wrap(hf_llama().to(torch.bfloat16), tokenizer(), name="half", device="cpu")
     text = " ".join(WORDS[i] for i in torch.randint(3, 37, (60,)).tolist())
-    found = ts.capture(model, [text], at=AT, progress=False)
+    # To the last bit, so on the modules that the other pass runs through.
+    found = ts.capture(model, [text], at=AT, path="bridge", progress=False)
     acts = acts_alone(model, text)[1:]
     assert acts.dtype == torch.bfloat16
     assert found[AT].dtype == torch.float32
     torch.testing.assert_close(found[AT][0], acts.double().mean(0).float(), rtol=1e-5, atol=1e-5)
     assert not torch.equal(found[AT], found[AT].bfloat16().float())
-    every = ts.capture(model, [text], at=AT, progress=False, read=ts.EveryToken())
+    every = ts.capture(model, [text], at=AT, path="bridge", progress=False, read=ts.EveryToken())
     assert torch.equal(every[AT], acts.float())
 
 

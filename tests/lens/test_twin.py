@@ -1,8 +1,5 @@
-"""The plain twin of a bridge: when it is used, that it is exact, and that nobody sees it."""
+"""The plain twin of a bridge: that it is exact, and when it is used."""
 
-import copy
-import gc
-import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -12,25 +9,18 @@ from making import (
     SCOPES,
     TEXTS,
     as_users_run_it,
-    assert_same_state,
     direction,
     everywhere_at_once,
-    greedy,
     own_model,
-    state_of,
 )
 from models import ARCHITECTURES
+from twins import AT, READ, written
 
 import tl_steer as ts
 from tl_steer.errors import SteerError
-from tl_steer.lens.paths import host_for, model_of, path_of
-from tl_steer.lens.twin import Twin
+from tl_steer.lens.paths import host_for
 from tl_steer.scopes.attends import AttendsTo
 from tl_steer.scopes.keywords import Keywords
-
-AT = "blocks.1.hook_resid_post"
-READ = ["blocks.*.hook_resid_pre", "blocks.*.hook_attn_out", "blocks.*.hook_mlp_out"]
-READ += ["blocks.*.hook_resid_post", "blocks.*.attn.hook_z", "blocks.*.mlp.hook_post"]
 
 
 @pytest.fixture(params=sorted(ARCHITECTURES))
@@ -38,18 +28,11 @@ def bridge(request: pytest.FixtureRequest) -> Any:
     return own_model("bridge", request.param)
 
 
-def written(model: Any, path: Any = None, steering: Any = None) -> Any:
-    return greedy(model, TEXTS, steering, path=path, steps=4)
-
-
 def why_not(model: Any, names: Any = ()) -> str:
     with ts.use_path("twin"), pytest.raises(SteerError, match="path='twin'") as caught:
         host_for(model, names)
     assert host_for(model, names) is model
     return str(caught.value)
-
-
-# --------------------------------------------------------------------------------------- exactness
 
 
 @pytest.mark.parametrize("scope", SCOPES)
@@ -108,9 +91,6 @@ def test_nothing_above_the_last_layer_runs(bridge: Any, layer: int) -> None:
         handle.remove()
     assert not any(path.startswith("lm_head") for path in passed)
     assert not any(f".{layer % layers + 1}." in path for path in passed)
-
-
-# ------------------------------------------------------------------------------------- when not
 
 
 def hook_of_the_user(model: Any) -> None:
@@ -224,88 +204,3 @@ def test_a_twin_that_differs_is_not_used(bridge: Any) -> None:
     with torch.no_grad():
         next(bridge.parameters()).mul_(1.0)
     assert "differ" in why_not(bridge, [AT])
-
-
-# ---------------------------------------------------------------------------------- what it shares
-
-
-def test_nothing_of_it_is_seen() -> None:
-    model = own_model("bridge")
-    before = state_of(model), list(model.state_dict()), list(model.original_model.state_dict())
-    written(model, "twin", everywhere_at_once(model, ts.generated, 0.7))
-    ts.capture(model, TEXTS, at=READ, path="twin", progress=False)
-    assert_same_state(state_of(model), before[0])
-    assert list(model.state_dict()) == before[1]
-    assert list(model.original_model.state_dict()) == before[2]
-
-
-def test_no_tensor_is_its_own(bridge: Any) -> None:
-    host: Any = host_for(bridge)
-    theirs = {id(each) for each in (*bridge.parameters(), *bridge.buffers())}
-    plain = host.plain.module
-    assert {id(each) for each in (*plain.parameters(), *plain.buffers())} <= theirs
-
-
-def test_random_numbers_are_left_alone(bridge: Any) -> None:
-    with as_users_run_it():
-        before = torch.get_rng_state()
-        host_for(bridge, [AT])
-        assert torch.equal(torch.get_rng_state(), before)
-
-
-def test_weights_changed_in_place(bridge: Any) -> None:
-    before = written(bridge)
-    with torch.no_grad():
-        for each in bridge.parameters():
-            each.add_(0.05 * torch.sin(torch.arange(each.numel())).view_as(each))
-    after = written(bridge)
-    assert after.path == "twin"
-    assert after.texts == written(bridge, "bridge").texts
-    assert list(after.frame["log_probs"]) != list(before.frame["log_probs"])
-
-
-def test_weights_replaced(bridge: Any) -> None:
-    written(bridge)
-    embedding = bridge.embed._original_component
-    embedding.weight = torch.nn.Parameter(embedding.weight.detach() * 1.7)
-    after = written(bridge)
-    assert after.path == "twin"
-    own = written(bridge, "bridge")
-    torch.testing.assert_close(
-        torch.tensor(after.frame["log_probs"].tolist()),
-        torch.tensor(own.frame["log_probs"].tolist()),
-        atol=1e-4,
-        rtol=0,
-    )
-
-
-def test_another_dtype(bridge: Any) -> None:
-    written(bridge)
-    bridge.to(torch.bfloat16)
-    assert next(bridge.parameters()).dtype == torch.bfloat16
-    twin, own = (
-        ts.capture(bridge, TEXTS, at=AT, path=path, progress=False) for path in (None, "bridge")
-    )
-    assert (twin.path, own.path) == ("twin", "bridge")
-    torch.testing.assert_close(twin[AT], own[AT], atol=0.1, rtol=0.05)
-
-
-def test_it_goes_with_the_model() -> None:
-    model = own_model("bridge")
-    host: Any = host_for(model, [AT])
-    gone = weakref.ref(model), weakref.ref(host.plain.module)
-    del model, host
-    gc.collect()
-    assert [each() for each in gone] == [None, None]
-
-
-def test_copies_have_their_own(bridge: Any) -> None:
-    host: Any = host_for(bridge)
-    other = copy.deepcopy(bridge)
-    assert list(other.state_dict()) == list(bridge.state_dict())
-    found: Any = host_for(other)
-    assert isinstance(found, Twin)
-    assert found.plain is not host.plain
-    assert model_of(found) is other
-    assert path_of(found) == "twin"
-    assert written(other).texts == written(bridge).texts
