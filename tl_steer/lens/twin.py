@@ -165,10 +165,10 @@ def _points(model: SteerableModel, plain: Any) -> dict[str, TwinPoint]:
             if id(point) not in sides:
                 continue
             wrapper, before = sides[id(point)]
-            standing = _plain_path(wrapper, places, modules)
-            if standing is None:
+            place = _plain_path(wrapper, places, modules)
+            if place is None:
                 continue
-            made[id(point)] = TwinPoint(name, modules[standing], before)
+            made[id(point)] = TwinPoint(name, modules[place], before)
         found[name] = made[id(point)]
     return found
 
