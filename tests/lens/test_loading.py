@@ -107,3 +107,9 @@ def test_what_cannot_be_a_hooked_transformer() -> None:
 def test_no_hooked_transformer_on_transformer_lens_4(checkpoint: tuple[str, Path]) -> None:
     with pytest.raises(SteerError, match='Use kind="bridge", or install "transformer-lens<4"'):
         ts.load_local(checkpoint[1], kind="hooked")
+
+
+def test_the_weights_of_a_bridge_go_where_they_are_asked_to() -> None:
+    # A device that every machine has, and that is not where the weights were made.
+    model: Any = wrap(hf_llama(), tokenizer(), name="small-llama", kind="bridge", device="meta")
+    assert {each.device.type for each in model.parameters()} == {"meta"}

@@ -94,7 +94,7 @@ def _bridge(hf_model: Any, tokenizer: Any, name: str, device: torch.device) -> S
 
     dtype = next(hf_model.parameters()).dtype
     bridge: Any = TransformerBridge.boot_transformers(
-        name, hf_model=hf_model, tokenizer=tokenizer, device=device, dtype=dtype
+        name, hf_model=hf_model.to(device), tokenizer=tokenizer, device=device, dtype=dtype
     )
     bridge.cfg.model_name = name
     bridge.original_model.eval()
