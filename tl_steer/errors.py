@@ -21,6 +21,10 @@ class NonFiniteError(SteerError):
     """A NaN or an infinity, with the hook point where it was found."""
 
 
+class CacheError(SteerError):
+    """A key-value cache that does not hold the text that was read."""
+
+
 class StorageError(SteerError):
     """A file that is damaged, hostile, from a newer version, or of another kind."""
 

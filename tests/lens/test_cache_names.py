@@ -105,7 +105,7 @@ def test_the_rename_is_what_breaks_a_bridge() -> None:
 
 
 def test_without_steering_in_our_loop(bridge: Any) -> None:
-    assert generated_by_us(bridge, steps=STEPS) == without_cache(bridge)
+    assert generated_by_us(bridge, steps=STEPS, path="bridge") == without_cache(bridge)
 
 
 def test_in_a_block_in_the_models_own_loops(bridge: Any) -> None:
@@ -115,7 +115,8 @@ def test_in_a_block_in_the_models_own_loops(bridge: Any) -> None:
         assert generated_by_model(bridge, prepend_bos=False, steps=STEPS) == expected
         for row, written in zip(rows_of(bridge), expected, strict=True):
             assert by_hugging_face(bridge, row) == written
-    assert generated_by_us(bridge, steering=steering, steps=STEPS) == expected
+    found = generated_by_us(bridge, steering=steering, steps=STEPS, path="bridge")
+    assert found == expected
     assert expected != without_cache(bridge)
 
 
@@ -154,7 +155,7 @@ def test_a_model_that_we_load_is_right_outside_of_blocks_too() -> None:
     assert generated_by_model(model, steps=STEPS) == without_cache(model)
     with ts.steer(model, steering_of(model)):
         assert generated_by_model(model, steps=STEPS) == without_cache(model)
-    assert generated_by_us(model, steps=STEPS) == without_cache(model)
+    assert generated_by_us(model, steps=STEPS, path="bridge") == without_cache(model)
     assert hooks_of(model) == before
     pass_cache_on_for_good(model)
     assert hooks_of(model) == before

@@ -90,12 +90,14 @@ def default_room(model: Host) -> int:
     return 4 * default_max_tokens(device_of(model), bytes_per_token=4 * per_token)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class _Writer:
     model: Host
     requests: Sequence[Request]
     sampling: Sampling
     steering: Steering | None
+    cached: bool = True
+    """Whether the model was seen to keep what it reads, or not seen yet."""
 
     def write(self, index: list[int]) -> list[Continuation]:
         asked = [self.requests[number] for number in index]
@@ -109,7 +111,8 @@ class _Writer:
         tokens: list[Tensor] = []
         log_probs: list[Tensor] = []
         with _around(self.model, reading) as live:
-            decoder, logits = Decoder.begin(self.model, prompts.to(device))
+            decoder, logits = Decoder.begin(self.model, prompts.to(device), cached=self.cached)
+            self.cached = decoder.cached
             if reader != list(range(len(first))):
                 decoder.select(reader)
                 logits = logits[reader]

@@ -14,8 +14,9 @@ from inspect import signature
 from typing import Any
 from weakref import WeakSet
 
+from torch import nn
+
 from tl_steer.lens.protocol import Host, SteerableModel, is_bridge
-from tl_steer.lens.twin import Twin
 
 _NEW = "cache"
 _OLD = ("past_key_values", "cache_params")
@@ -36,6 +37,11 @@ def cache_returned(output: object) -> Any:
     return cache_given(getattr(output, "__dict__", {}))
 
 
+def cache_name(model: Any) -> str | None:
+    """What a Hugging Face model calls the cache that it is called with; ``None`` if it has none."""
+    return next((name for name in (_NEW, *_OLD) if _knows(model, name)), None)
+
+
 def pass_cache_on(model: Host) -> ExitStack:
     """Hand the cache to the layers of a bridge under every name that it has had.
 
@@ -48,7 +54,8 @@ def pass_cache_on(model: Host) -> ExitStack:
         What takes the hooks off again when it is closed, or left as a context manager.
     """
     hooks = ExitStack()
-    if is_bridge(model) and not isinstance(model, Twin) and model not in _for_good:
+    # A twin is no module: nothing in it is wrapped.
+    if is_bridge(model) and isinstance(model, nn.Module) and model not in _for_good:
         _attach(model, hooks)
     return hooks
 
@@ -103,11 +110,11 @@ def _under_its_name(
     module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
     """What TransformerLens calls ``past_key_values``, under the name that the model knows."""
-    known = [name for name in (_NEW, *_OLD) if _knows(module, name)]
-    if not known:
+    name = cache_name(module)
+    if name is None:
         return None
-    kept = {name: value for name, value in kwargs.items() if name not in (_NEW, *_OLD)}
-    return args, {**kept, known[0]: cache_given(kwargs)}
+    kept = {each: value for each, value in kwargs.items() if each not in (_NEW, *_OLD)}
+    return args, {**kept, name: cache_given(kwargs)}
 
 
 def _under_old_names_too(

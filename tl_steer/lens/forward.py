@@ -1,5 +1,6 @@
 """Passes through the model, the same for both of its classes."""
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,7 +11,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from tl_steer.errors import CacheError
 from tl_steer.lens.cache_names import cache_returned
+from tl_steer.lens.kept_cache import does_without, require_kept
 from tl_steer.lens.protocol import Host, device_of, is_bridge
 from tl_steer.lens.tokens import Batch
 from tl_steer.lens.twin import Twin
@@ -58,31 +61,55 @@ class Decoder:
     The model's own ``generate`` draws from torch's global random numbers and returns no logits;
     this is the loop's inner half, without the drawing. A bridge keeps a cache only while
     :func:`~tl_steer.lens.cache_names.pass_cache_on` or a ``steer`` block is around.
+
+    After the prompt, the cache has to hold it. Where it does not, each step reads the whole text
+    again, after a warning.
     """
 
     model: Host
     mask: TokenMask
     """Real tokens so far; grows by one column a step."""
 
+    tokens: Tokens
+    """All tokens so far, padding included."""
+
+    cached: bool = True
+    """Whether there is a cache."""
+
     _cache: Any = field(default=None, repr=False)
 
     @classmethod
-    def begin(cls, model: Host, prompts: Batch) -> tuple["Decoder", NextLogits]:
-        """Read left-padded prompts; return the logits of each row's next token."""
-        decoder = cls(model, prompts.real)
-        if not is_bridge(model):
-            decoder._cache = _empty_cache(model, len(prompts.tokens))
-        return decoder, decoder._forward(prompts.tokens)
+    def begin(
+        cls, model: Host, prompts: Batch, *, cached: bool = True
+    ) -> tuple["Decoder", NextLogits]:
+        """Read left-padded prompts; return the logits of each row's next token.
+
+        Args:
+            model: Any TransformerLens model or its twin.
+            prompts: Rows of tokens.
+            cached: ``False`` for a model that is known to lose its cache.
+        """
+        decoder = cls(model, prompts.real, prompts.tokens, cached)
+        if cached:
+            try:
+                return decoder, decoder._read_prompt()
+            except CacheError:
+                warnings.warn(does_without(_called(model)), stacklevel=2)
+                decoder.cached, decoder._cache = False, None
+        return decoder, decoder._read_all()
 
     def step(self, tokens: Tokens) -> NextLogits:
         """Read one more token in every row; return the logits of the one after it."""
         self.mask = torch.cat([self.mask, self.mask.new_ones((len(tokens), 1))], dim=1)
-        return self._forward(tokens)
+        self.tokens = torch.cat([self.tokens, tokens], dim=1)
+        return self._go_on(tokens) if self.cached else self._read_all()
 
     def select(self, index: Sequence[int]) -> None:
         """Go on with some rows, in the order asked for; a row may go on several times."""
         rows = torch.tensor(index, dtype=torch.long, device=self.mask.device)
-        self.mask = self.mask[rows]
+        self.mask, self.tokens = self.mask[rows], self.tokens[rows]
+        if not self.cached:
+            return
         if is_bridge(self.model):
             self._cache.batch_select_indices(rows)
             return
@@ -91,7 +118,14 @@ class Decoder:
             at = rows.to(entry.past_keys.device)
             entry.past_keys, entry.past_values = entry.past_keys[at], entry.past_values[at]
 
-    def _forward(self, tokens: Tokens) -> NextLogits:
+    def _read_prompt(self) -> NextLogits:
+        if not is_bridge(self.model):
+            self._cache = _empty_cache(self.model, len(self.tokens))
+        logits = self._go_on(self.tokens)
+        require_kept(_called(self.model), self._cache, self.tokens.shape[1])
+        return logits
+
+    def _go_on(self, tokens: Tokens) -> NextLogits:
         if isinstance(self.model, Twin):
             following, self._cache = self.model.next_logits(tokens, self.mask, self._cache)
             return following
@@ -114,6 +148,20 @@ class Decoder:
             )
         last: NextLogits = logits[:, -1]
         return last
+
+    def _read_all(self) -> NextLogits:
+        if isinstance(self.model, Twin):
+            return self.model.logits(Batch(self.tokens, self.mask))[:, -1]
+        run: Any = self.model
+        settings: dict[str, Any] = {}
+        if is_bridge(self.model):
+            settings = {"use_cache": False, **_last_logits_only(self.model)}
+        last: NextLogits = run(self.tokens, attention_mask=self.mask.long(), **settings)[:, -1]
+        return last
+
+
+def _called(model: Any) -> Any:
+    return model.original_model if is_bridge(model) else model
 
 
 @contextmanager

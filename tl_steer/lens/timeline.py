@@ -11,7 +11,7 @@ from the model's own call, before any hook point of the same pass fires:
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from weakref import WeakMethod, finalize
 
@@ -22,6 +22,7 @@ from torch.utils.hooks import RemovableHandle
 from tl_steer.errors import MismatchError, SteerError
 from tl_steer.lens.cache_names import cache_given
 from tl_steer.lens.context import Context
+from tl_steer.lens.kept_cache import tokens_in
 from tl_steer.lens.protocol import Host, is_bridge
 
 
@@ -99,7 +100,8 @@ class Timeline:
             n_rows: The only batch size that fits from now on, where settings are per row.
         """
         self.n_rows = n_rows
-        self._last = None
+        if self._last is not None:
+            self._last = replace(self._last, content=self._last.content[list(index)])
         if self.prompt_lengths is not None:
             self.prompt_lengths = self.prompt_lengths[list(index)]
         if self._context is not None:
@@ -115,9 +117,8 @@ class Timeline:
         context = self._context
         if context is None or context.positions.shape != shape[:2]:
             raise SteerError(
-                f"{hook_name}: cannot tell which tokens these are, because the pass did not begin "
-                "at the first block (start_at_layer?), or ran without its batch axis. Use the "
-                "scope everywhere, and one strength for all rows."
+                f"{hook_name}: cannot tell which tokens these are. {_heard(context, shape)} Use "
+                "the scope everywhere, and one strength for all rows."
             )
         return context
 
@@ -178,6 +179,17 @@ class Timeline:
         return torch.where(same, before, whole)
 
 
+def _heard(context: Context | None, shape: torch.Size) -> str:
+    if context is None:
+        return "The pass did not begin at the first block, as with start_at_layer."
+    rows, tokens = context.positions.shape
+    return (
+        f"The activations are of the shape {tuple(shape)}, and the pass began with {rows} rows of "
+        f"{tokens} tokens: a pass that begins at a later block (start_at_layer) is not heard, nor "
+        "is one without a batch axis."
+    )
+
+
 def _joined(before: Context | None, tokens: Tensor | None) -> Tensor | None:
     if before is None or before.whole_tokens is None or tokens is None:
         return None
@@ -212,8 +224,11 @@ def _listen_to_bridge(model: Any, heard: Callable[[_Pass], None]) -> _Listener:
         if content is None:
             content = kwargs["inputs_embeds"]
         cache = cache_given(kwargs)
-        past = 0 if cache is None else int(cache.get_seq_length())
+        held = tokens_in(cache)
         mask = _two_dimensional(kwargs.get("attention_mask"))
+        # A state-space model does not know how much it has read; the mask does.
+        unknown = 0 if mask is None else mask.shape[1] - content.shape[1]
+        past = unknown if held is None else held
         tokens = None if content.is_floating_point() else content
         heard(_Pass(content, tokens, mask, past, _right_pad(model)))
 

@@ -14,6 +14,7 @@ from typing import Any
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from tl_steer.lens.cache_names import cache_name, cache_returned
 from tl_steer.lens.protocol import SteerableModel
 from tl_steer.lens.tokens import Batch
 from tl_steer.lens.twin_building import UnfitError, modules_by_path, plain_model
@@ -37,11 +38,6 @@ class PlainModel:
     def accepted(self) -> frozenset[str]:
         """What the model's forward takes."""
         return frozenset(signature(self.module.forward).parameters)
-
-    @cached_property
-    def cache_name(self) -> str:
-        """What the cache is called; transformers 5.24 renamed it."""
-        return "cache" if "cache" in self.accepted else "past_key_values"
 
     @classmethod
     def beside(cls, model: SteerableModel) -> "PlainModel":
@@ -113,13 +109,15 @@ class Twin:
             cache: What the last call returned; ``None`` in the first.
 
         Returns:
-            Logits of the token after the last one, and the cache.
+            Logits of the token after the last one, and the cache; ``None`` from a model that has
+            none.
         """
-        settings: dict[str, Any] = {self.plain.cache_name: cache, "use_cache": True}
+        name = cache_name(self.plain.module)
+        settings = {"use_cache": True, **({} if name is None else {name: cache})}
         if "logits_to_keep" in self.plain.accepted:
             settings["logits_to_keep"] = 1
         found = self._run(tokens, mask, **settings)
-        return found.logits[:, -1], found[self.plain.cache_name]
+        return found.logits[:, -1], cache_returned(found)
 
     def run_to_layer(self, batch: Batch, last_layer: int) -> None:
         """Run the blocks up to and including ``last_layer``, for the hooks' sake."""

@@ -7,8 +7,8 @@ from typing import Any
 
 from tl_steer.errors import SteerError
 from tl_steer.interventions.protocol import Intervention
-from tl_steer.lens.cache_names import pass_cache_on
 from tl_steer.lens.hook_points import Attached, attach, points
+from tl_steer.lens.kept_cache import keep_cache
 from tl_steer.lens.paths import model_of
 from tl_steer.lens.protocol import Host
 from tl_steer.lens.timeline import Timeline
@@ -47,7 +47,7 @@ class Steered:
         board.show(self.steering.active)
         try:
             self._board = board
-            self._cache = pass_cache_on(self._host)
+            self._cache = keep_cache(self._host)
             self._timeline = everything.timeline(self._prompt_lengths)
             if self._timeline is not None:
                 self._timeline.attach(self._host)

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from tl_steer.errors import MismatchError, SteerError
 from tl_steer.interventions.protocol import Intervention, require_intervention, with_strength
-from tl_steer.lens.cache_names import pass_cache_on
 from tl_steer.lens.hook_names import order_of, require_readable
 from tl_steer.lens.hook_points import HookFunction
+from tl_steer.lens.kept_cache import keep_cache
 from tl_steer.lens.protocol import SteerableModel, require_steerable
 from tl_steer.lens.timeline import Timeline
 from tl_steer.scopes.combined import asks_for_prompt_end, check_scopes_fit, leaves_prompt
@@ -149,7 +149,7 @@ class Steering:
             timeline.attach(model)
         board = Board(model, self.interventions)
         board.show(self.active)
-        finalize(board, pass_cache_on(model).close)
+        finalize(board, keep_cache(model).close)
         return board.hooks(timeline, reads=what_is_read(self.active), only_acting=True)
 
     @property
