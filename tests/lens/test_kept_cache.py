@@ -207,6 +207,7 @@ def test_models_with_states(with_states: Any) -> None:
     decoder, _ = Decoder.begin(model, batch(model))
     assert decoder.cached == (name == "mamba")
     assert ours(model, TEXTS, steering) == expected
+    assert generated_by_us(model, TEXTS, steering, steps=STEPS) == expected
 
 
 def test_caches_of_several_kinds() -> None:
