@@ -7,7 +7,7 @@ prompt is written as if there were no text before it, without an error. :func:`p
 the cache over under the old names as well, for as long as its hooks are on the model.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import cache as remembered
 from inspect import signature
@@ -98,12 +98,12 @@ def _was_renamed(module: Any) -> bool:
 
 
 def _knows(module: Any, name: str) -> bool:
-    return name in _parameters(type(module))
+    return name in _parameters(type(module).forward)
 
 
 @remembered
-def _parameters(kind: Any) -> frozenset[str]:
-    return frozenset(signature(kind.forward).parameters)
+def _parameters(forward: Callable[..., Any]) -> frozenset[str]:
+    return frozenset(signature(forward).parameters)
 
 
 def _under_its_name(
