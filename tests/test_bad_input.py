@@ -108,7 +108,7 @@ REFUSED: dict[str, tuple[Make, type[SteerError], tuple[str, ...]]] = {
     "a tensor for a direction": (
         lambda m: ts.Add([torch.ones(32)]),
         MismatchError,
-        ("a Direction is wanted, Tensor came",),
+        ("Expected a Direction, got a Tensor", "Direction.of(vector, at=15, model=model)"),
     ),
     "strength NaN": (
         lambda m: ts.Add(direction(m, SITE), float("nan")),
@@ -155,7 +155,7 @@ REFUSED: dict[str, tuple[Make, type[SteerError], tuple[str, ...]]] = {
     "no intervention": (
         lambda m: ts.Steering(direction(m, SITE)),
         SteerError,
-        ("intervention 1", "Direction came", "Add(direction, strength)"),
+        ("intervention 1", "got a Direction", "Add(direction, dose=0.2)"),
     ),
     "an unknown switch": (
         lambda m: ts.Steering(joy=ts.Add(direction(m, SITE))).off("sorrow"),

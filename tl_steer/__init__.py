@@ -51,7 +51,8 @@ from tl_steer.diagnostics.unembedding import top_tokens
 from tl_steer.diagnostics.verdict import Thresholds
 from tl_steer.directions.class_means import negative_mean, positive_mean
 from tl_steer.directions.conceptor import ClassConceptors, Conceptor, conceptors
-from tl_steer.directions.direction import Direction, Directions
+from tl_steer.directions.direction import Direction
+from tl_steer.directions.directions import Directions
 from tl_steer.directions.head_selection import head_probes, in_standard_deviations, only_heads
 from tl_steer.directions.leace import Erasure, leace
 from tl_steer.directions.logistic_probe import logistic_probe

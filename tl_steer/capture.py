@@ -16,8 +16,9 @@ from tl_steer.activations.reads import MeanOfTokens, Read
 from tl_steer.batching import default_max_tokens, halving, length_sorted
 from tl_steer.data.contrast import ContrastSet
 from tl_steer.errors import DataError
-from tl_steer.lens.hook_names import resolve, site_shape
+from tl_steer.lens.hook_names import site_shape
 from tl_steer.lens.paths import Path, host_for, path_of, use_path
+from tl_steer.lens.places import Places, hook_names
 from tl_steer.lens.protocol import (
     SteerableModel,
     device_of,
@@ -34,7 +35,7 @@ def capture(
     model: SteerableModel,
     texts: ContrastSet | Sequence[str],
     *,
-    at: str | Sequence[str],
+    at: Places,
     read: Read = MeanOfTokens(),  # noqa: B008, frozen
     leave_out: LeaveOut = LeaveOut(),  # noqa: B008, frozen
     moments_only: bool = False,
@@ -54,7 +55,9 @@ def capture(
         model: Any TransformerLens model; it is left as it was. Hooks that sit on it act, so that
             activations of a steered model can be read inside a ``steer`` block.
         texts: A contrast set, or plain texts without classes.
-        at: Hook names or patterns, e.g. ``"blocks.*.hook_mlp_out"``.
+        at: Where: a site of every layer, ``"hook_resid_post"``; the number of a layer, ``15`` or
+            ``-1`` for the last, which means the residual stream after it; a hook name or pattern,
+            ``"blocks.{10..18}.hook_mlp_out"``; or a list of these.
         read: Which tokens of a text make up its vector.
         leave_out: Tokens that are never part of it, unless ``read`` asks for them by index.
         moments_only: Keep count, mean and covariance of each class instead of the vectors, so that
@@ -75,7 +78,7 @@ def capture(
         NonFiniteError: For NaN or infinity, with the hook point.
     """
     require_steerable(model)
-    names = resolve(model, at)
+    names = hook_names(model, at)
     contrast = texts if isinstance(texts, ContrastSet) else None
     plain = texts.texts if isinstance(texts, ContrastSet) else _plain(texts)
     if moments_only and contrast is None:

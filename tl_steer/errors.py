@@ -29,5 +29,9 @@ class StorageError(SteerError):
     """A file that is damaged, hostile, from a newer version, or of another kind."""
 
 
+class LargeDoseWarning(UserWarning):
+    """An addition so large beside the activations that text is likely to fall apart."""
+
+
 class AssetError(SteerError):
     """The packaged model or texts cannot be fetched, verified, unpacked or written."""

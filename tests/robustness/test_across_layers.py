@@ -13,7 +13,7 @@ from flips_by_hand import token
 from making import architecture_of, direction, hooks_of, shared_model
 
 import tl_steer as ts
-from tl_steer.directions.direction import Directions
+from tl_steer.directions.directions import Directions
 from tl_steer.errors import DataError, HookNameError, MismatchError, NonFiniteError, SteerError
 from tl_steer.evaluation.statistics import paired_difference
 from tl_steer.lens.tokens import tokenize

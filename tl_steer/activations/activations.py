@@ -11,6 +11,7 @@ from torch import Tensor
 
 from tl_steer.activations.moments import Moments
 from tl_steer.errors import DataError, HookNameError
+from tl_steer.lens.places import Place, picked
 from tl_steer.lens.protocol import ModelInfo
 from tl_steer.shapes import Examples
 
@@ -65,55 +66,55 @@ class Activations:
     """What the passes ran through: ``twin``, ``bridge`` or ``hooked``; see
     :func:`~tl_steer.use_path`. Empty where that is not known."""
 
-    def __getitem__(self, hook_name: str) -> Examples:
-        """Return the vectors of one hook point.
+    def __getitem__(self, hook_name: Place) -> Examples:
+        """Return the vectors of one hook point; ``acts[15]`` are those of layer 15.
 
         Raises:
             HookNameError: When it was not captured.
             DataError: When only moments were kept.
         """
-        self._require(hook_name)
+        name = self._name(hook_name)
         if not self.vectors:
             raise DataError("only moments were kept; capture without moments_only for the vectors.")
-        return self.vectors[hook_name]
+        return self.vectors[name]
 
-    def positive(self, hook_name: str) -> Examples:
+    def positive(self, hook_name: Place) -> Examples:
         """Vectors of the texts that have the property."""
         return self[hook_name][self.classes(hook_name)]
 
-    def negative(self, hook_name: str) -> Examples:
+    def negative(self, hook_name: Place) -> Examples:
         """Vectors of the texts that lack it."""
         return self[hook_name][~self.classes(hook_name)]
 
-    def moments(self, hook_name: str) -> ClassMoments:
+    def moments(self, hook_name: Place) -> ClassMoments:
         """Count, mean and covariance of both classes at one hook point."""
-        self._require(hook_name)
+        name = self._name(hook_name)
         if self.kept_moments:
-            return self.kept_moments[hook_name]
+            return self.kept_moments[name]
         return ClassMoments(
             Moments.of(self.positive(hook_name)), Moments.of(self.negative(hook_name))
         )
 
-    def means(self, hook_name: str) -> tuple[Tensor, Tensor]:
+    def means(self, hook_name: Place) -> tuple[Tensor, Tensor]:
         """Mean of the positive and of the negative class, in float64, flattened."""
-        self._require(hook_name)
+        name = self._name(hook_name)
         if self.kept_moments:
-            kept = self.kept_moments[hook_name]
+            kept = self.kept_moments[name]
             return kept.positive.mean, kept.negative.mean
         both = (self.positive(hook_name), self.negative(hook_name))
         positive, negative = (each.flatten(1).double().mean(0) for each in both)
         return positive, negative
 
-    def counts(self, hook_name: str) -> tuple[int, int]:
+    def counts(self, hook_name: Place) -> tuple[int, int]:
         """How many vectors are positive, and how many negative."""
-        self._require(hook_name)
+        name = self._name(hook_name)
         if self.kept_moments:
-            kept = self.kept_moments[hook_name]
+            kept = self.kept_moments[name]
             return kept.positive.count, kept.negative.count
         classes = self.classes(hook_name)
         return int(classes.sum()), int((~classes).sum())
 
-    def classes(self, hook_name: str) -> Bool[Tensor, " example"]:
+    def classes(self, hook_name: Place) -> Bool[Tensor, " example"]:
         """The class of each vector, True for positive.
 
         Raises:
@@ -123,7 +124,7 @@ class Activations:
             raise DataError(
                 "these texts have no classes; capture a ContrastSet(positive=…, negative=…)."
             )
-        return self.is_positive[self.text_index[hook_name]]
+        return self.is_positive[self.text_index[self._name(hook_name)]]
 
     def subset(self, texts: Sequence[int]) -> "Activations":
         """Keep some texts, in their own order; ``norms`` and ``left_out`` stay those of all.
@@ -159,11 +160,15 @@ class Activations:
             if high
         )
 
-    def _require(self, hook_name: str) -> None:
-        if hook_name not in self.hook_names:
-            raise HookNameError(
-                f"{hook_name!r} was not captured. There are: {', '.join(self.hook_names)}."
-            )
+    def _name(self, at: Place) -> str:
+        if isinstance(at, str) and at in self.hook_names:
+            return at
+        if isinstance(at, slice):
+            raise HookNameError(f"{at!r}: activations are taken at one hook point at a time.")
+        found = picked(
+            self.hook_names, at, self.model.n_layers, absent="nothing was captured there"
+        )
+        return str(found)
 
     def __repr__(self) -> str:
         """Say what was read, and from what."""

@@ -13,9 +13,11 @@ from tl_steer.causal.outcome import Measure
 from tl_steer.causal.positions import Groups, PositionChoice, groups_of
 from tl_steer.causal.sites import Site
 from tl_steer.data.contrast import ContrastSet
-from tl_steer.directions.direction import Direction, Directions
+from tl_steer.directions.direction import Direction
+from tl_steer.directions.directions import Directions
 from tl_steer.errors import DataError, HookNameError, NonFiniteError
-from tl_steer.lens.hook_names import order_of, resolve, site_shape
+from tl_steer.lens.hook_names import order_of, site_shape
+from tl_steer.lens.places import Places, hook_names
 from tl_steer.lens.protocol import SteerableModel, require_steerable
 from tl_steer.lens.tokens import Chat, TokenIds, check_lengths, tokenize
 
@@ -80,7 +82,7 @@ def experiment_of(
     contrast: ContrastSet,
     metric: Metric | LogitMetric,
     *,
-    at: str | Sequence[str],
+    at: Places,
     mode: Mode,
     positions: PositionChoice,
     along: Direction | Directions | None,
@@ -96,7 +98,7 @@ def experiment_of(
         NonFiniteError: For directions or means that are zero, NaN or infinite.
     """
     require_steerable(model)
-    names = tuple(sorted(resolve(model, at), key=order_of))
+    names = tuple(sorted(hook_names(model, at), key=order_of))
     exchange = mode.exchange(model, contrast, names)
     measure = measure_of(metric, model, len(exchange.base))
     _require_before(names, measure)

@@ -1,6 +1,5 @@
 """Function vectors: what the heads that carry a task write, as one direction."""
 
-from collections.abc import Sequence
 from importlib.metadata import version
 
 import torch
@@ -17,10 +16,12 @@ from tl_steer.causal.modes import Denoising
 from tl_steer.causal.positions import AtPosition
 from tl_steer.causal.sites import Site
 from tl_steer.data.contrast import ContrastSet
-from tl_steer.directions.direction import Direction, Directions
+from tl_steer.directions.direction import Direction
+from tl_steer.directions.directions import Directions
 from tl_steer.directions.provenance import Provenance
 from tl_steer.errors import DataError, HookNameError, MismatchError, SteerError
-from tl_steer.lens.hook_names import resolve, site_shape
+from tl_steer.lens.hook_names import site_shape
+from tl_steer.lens.places import Places, hook_names
 from tl_steer.lens.protocol import SteerableModel, model_info, require_steerable
 
 _HEADS = "blocks.*.attn.hook_z"
@@ -32,7 +33,7 @@ def head_effects(
     prompts: ContrastSet,
     metric: Metric | LogitMetric,
     *,
-    at: str | Sequence[str] = _HEADS,
+    at: Places = _HEADS,
     prepend_bos: bool | None = None,
     seed: int = 0,
     max_tokens: int | None = None,
@@ -52,7 +53,7 @@ def head_effects(
         prompts: Prompts that do the task, and prompts that do not: of
             :func:`~tl_steer.causal.few_shot.few_shot`, or any contrast. Lengths do not matter.
         metric: One number a negative prompt, higher where the task is done.
-        at: Hook names of ``attn.hook_z``.
+        at: Hook names of ``attn.hook_z``, or numbers of layers.
         prepend_bos: Whether prompts begin with a beginning-of-text token; ``None`` does what
             TransformerLens does with this model.
         seed: Of the bootstrap.
@@ -65,7 +66,7 @@ def head_effects(
         NonFiniteError: For NaN or infinity.
     """
     require_steerable(model)
-    names = resolve(model, at)
+    names = hook_names(model, at, site="attn.hook_z")
     for name in names:
         if not name.endswith("attn.hook_z"):
             raise HookNameError(
@@ -100,7 +101,7 @@ def function_vector(
     metric: Metric | LogitMetric,
     *,
     heads: int = 10,
-    at: str | Sequence[str] | None = None,
+    at: Places | None = None,
     effects: Localization | None = None,
     prepend_bos: bool | None = None,
     max_tokens: int | None = None,
@@ -140,7 +141,7 @@ def function_vector(
         NonFiniteError: For NaN or infinity.
     """
     require_steerable(model)
-    places = resolve(model, at or f"blocks.{int(model.cfg.n_layers) // 3}.hook_resid_post")
+    places = hook_names(model, int(model.cfg.n_layers) // 3 if at is None else at)
     for name in places:
         if site_shape(model, name) != (int(model.cfg.d_model),):
             raise HookNameError(

@@ -1,7 +1,5 @@
 """Which hook points, heads and tokens carry a property, by experiment."""
 
-from collections.abc import Sequence
-
 from tl_steer.causal.activation_patching import activation_patching
 from tl_steer.causal.effects import Method, whole_difference
 from tl_steer.causal.experiment import experiment_of
@@ -10,8 +8,10 @@ from tl_steer.causal.metrics import LogitMetric, Metric
 from tl_steer.causal.modes import Denoising, Mode
 from tl_steer.causal.positions import AllPositions, PositionChoice
 from tl_steer.data.contrast import ContrastSet
-from tl_steer.directions.direction import Direction, Directions
+from tl_steer.directions.direction import Direction
+from tl_steer.directions.directions import Directions
 from tl_steer.errors import SteerError
+from tl_steer.lens.places import Places
 from tl_steer.lens.protocol import SteerableModel
 from tl_steer.lens.tokens import Chat
 
@@ -21,7 +21,7 @@ def localize(
     contrast: ContrastSet,
     metric: Metric | LogitMetric,
     *,
-    at: str | Sequence[str],
+    at: Places,
     mode: Mode = Denoising(),  # noqa: B008, frozen
     positions: PositionChoice = AllPositions(),  # noqa: B008, frozen
     along: Direction | Directions | None = None,
@@ -51,7 +51,7 @@ def localize(
         contrast: Pairs of equally many tokens, which differ in the property; or an unpaired set,
             with class means in the ``mode``.
         metric: One number a prompt, from what the model says at its end.
-        at: Hook names or patterns.
+        at: Hook names, patterns, sites of every layer or numbers of layers, as for ``capture``.
         mode: Which texts run and what is put into them: ``Denoising()`` and ``Noising()``, between
             pairs or with class means; ``MeanAblation(acts)``, ``ZeroAblation()``.
         positions: Which tokens are exchanged, and which of them together: ``AllPositions()``,

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from tl_steer.causal.localization import Localization
 from tl_steer.causal.sites import Site
-from tl_steer.directions.direction import Direction, Directions
+from tl_steer.directions.direction import Direction
+from tl_steer.directions.directions import Directions
 from tl_steer.directions.head_selection import only_heads
 from tl_steer.errors import DataError, MismatchError, NonFiniteError
 from tl_steer.interventions.add import Add

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from tl_steer.directions.direction import Directions
+from tl_steer.directions.directions import Directions
 from tl_steer.interventions.add import Add
 from tl_steer.steering import Steering
 

@@ -20,7 +20,8 @@ from tl_steer.causal.verify import Verification, verify
 from tl_steer.data.reviews import rotten_tomatoes
 from tl_steer.demo.minimal_pairs import ANSWERS, minimal_pairs
 from tl_steer.demo.prompts import TEST, VALIDATION
-from tl_steer.directions.direction import Direction, Directions
+from tl_steer.directions.direction import Direction
+from tl_steer.directions.directions import Directions
 from tl_steer.directions.mean_difference import mean_difference
 from tl_steer.evaluation.measure import measure
 from tl_steer.evaluation.sentiment_judge import sentiment_judge

@@ -17,7 +17,8 @@ from tl_steer.data.preferences import Preferences
 from tl_steer.data.reviews import rotten_tomatoes
 from tl_steer.demo.prompts import TEST
 from tl_steer.diagnostics.diagnosis import diagnose
-from tl_steer.directions.direction import Direction, Directions
+from tl_steer.directions.direction import Direction
+from tl_steer.directions.directions import Directions
 from tl_steer.directions.logistic_probe import logistic_probe
 from tl_steer.directions.mean_centring import mean_centring
 from tl_steer.directions.mean_difference import mean_difference

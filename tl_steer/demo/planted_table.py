@@ -11,7 +11,7 @@ from tl_steer.activations.activations import Activations
 from tl_steer.activations.first_of_each import first_of_each
 from tl_steer.capture import capture
 from tl_steer.demo.planted import Planted, planted
-from tl_steer.directions.direction import Directions
+from tl_steer.directions.directions import Directions
 from tl_steer.directions.leace import leace
 from tl_steer.directions.logistic_probe import logistic_probe
 from tl_steer.directions.mean_centring import mean_centring

@@ -7,7 +7,7 @@ import pandas as pd
 
 from tl_steer.demo.candidate import Candidate
 from tl_steer.demo.search import Choice
-from tl_steer.directions.direction import Directions
+from tl_steer.directions.directions import Directions
 from tl_steer.generation.generations import Generations
 
 

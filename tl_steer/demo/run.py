@@ -21,7 +21,7 @@ from tl_steer.demo.results import Results, SiteResult
 from tl_steer.demo.search import JUDGE, Choice, search
 from tl_steer.demo.settings import Settings
 from tl_steer.diagnostics.separation import separation
-from tl_steer.directions.direction import Directions
+from tl_steer.directions.directions import Directions
 from tl_steer.directions.mean_difference import mean_difference
 from tl_steer.directions.measured import DominatedDirectionWarning
 from tl_steer.evaluation.judges import Judge

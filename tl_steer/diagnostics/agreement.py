@@ -6,7 +6,7 @@ from torch import Tensor
 
 from tl_steer.activations.activations import Activations
 from tl_steer.diagnostics.projected import projected
-from tl_steer.directions.direction import Directions
+from tl_steer.directions.directions import Directions
 from tl_steer.shapes import Examples
 
 

@@ -9,7 +9,7 @@ from tl_steer.activations.activations import Activations
 from tl_steer.data.contrast import ContrastSet
 from tl_steer.diagnostics.projected import Projected, projected
 from tl_steer.diagnostics.separation import auroc
-from tl_steer.directions.direction import Directions
+from tl_steer.directions.directions import Directions
 from tl_steer.errors import DataError
 from tl_steer.lens.protocol import SteerableModel
 from tl_steer.lens.tokens import tokenize

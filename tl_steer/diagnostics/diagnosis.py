@@ -19,7 +19,8 @@ from tl_steer.diagnostics.reliability import Estimator, reliability
 from tl_steer.diagnostics.separation import separation
 from tl_steer.diagnostics.similarity import between_layers
 from tl_steer.diagnostics.verdict import Evidence, Thresholds, Verdict, verdict
-from tl_steer.directions.direction import Direction, Directions
+from tl_steer.directions.direction import Direction
+from tl_steer.directions.directions import Directions
 from tl_steer.directions.requirements import require_contrast
 from tl_steer.errors import DataError, HookNameError, MismatchError
 

@@ -10,7 +10,7 @@ from numpy import ndarray
 
 from tl_steer.activations.activations import Activations
 from tl_steer.diagnostics.separation import interval, require_resampling
-from tl_steer.directions.direction import Directions
+from tl_steer.directions.directions import Directions
 from tl_steer.directions.measured import DominatedDirectionWarning
 from tl_steer.errors import DataError
 

@@ -7,7 +7,7 @@ from numpy import ndarray
 
 from tl_steer.activations.activations import Activations
 from tl_steer.diagnostics.projected import Projected, projected
-from tl_steer.directions.direction import Directions
+from tl_steer.directions.directions import Directions
 from tl_steer.errors import SteerError
 from tl_steer.lens.hook_names import layer_of, site_of
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from tl_steer.directions.direction import Direction, Directions
+from tl_steer.directions.direction import Direction
+from tl_steer.directions.directions import Directions
 from tl_steer.errors import DataError
 
 

@@ -3,7 +3,7 @@
 import pandas as pd
 import torch
 
-from tl_steer.directions.direction import Directions
+from tl_steer.directions.directions import Directions
 from tl_steer.errors import HookNameError, SteerError
 from tl_steer.lens.protocol import SteerableModel
 from tl_steer.lens.unembedding import vocabulary_scores

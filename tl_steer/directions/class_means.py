@@ -3,7 +3,8 @@
 from importlib.metadata import version
 
 from tl_steer.activations.activations import Activations
-from tl_steer.directions.direction import Direction, Directions
+from tl_steer.directions.direction import Direction
+from tl_steer.directions.directions import Directions
 from tl_steer.directions.provenance import Provenance
 from tl_steer.directions.requirements import require_finite
 from tl_steer.errors import DataError

@@ -1,22 +1,19 @@
 """Direction: an immutable vector that knows where it was read."""
 
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from html import escape
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from tl_steer.directions.given import given
 from tl_steer.directions.provenance import Provenance
-from tl_steer.errors import HookNameError, MismatchError, NonFiniteError
-from tl_steer.lens.hook_names import layer_of, site_of, site_shape
-from tl_steer.lens.protocol import SteerableModel, model_info
+from tl_steer.errors import MismatchError, NonFiniteError
+from tl_steer.lens.hook_names import layer_of, site_shape
+from tl_steer.lens.places import Place
+from tl_steer.lens.protocol import UNKNOWN, SteerableModel, model_info
 from tl_steer.shapes import Vector
-
-_SHOWN = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +34,7 @@ class Direction:
     """Where it was read, e.g. ``blocks.14.hook_mlp_out``."""
 
     scale: float
-    """Mean norm of the activations at that hook point, in the same units."""
+    """Mean norm of the activations at that hook point, in the same units; 0 where not known."""
 
     provenance: Provenance
 
@@ -52,6 +49,46 @@ class Direction:
         if not 0 <= self.scale < float("inf"):
             raise NonFiniteError(f"{self.hook_name}: {self.scale} is no norm of activations.")
         object.__setattr__(self, "vector", vector)
+
+    @classmethod
+    def of(
+        cls,
+        vector: Any,
+        *,
+        at: Place,
+        model: SteerableModel | None = None,
+        scale: float | None = None,
+        method: str = "given",
+        source: str = "",
+    ) -> "Direction":
+        """Make a direction of a vector that you have.
+
+        Args:
+            vector: A torch tensor, a numpy array, a pandas series or a list, in the shape of its
+                hook point: ``[d_model]`` in the residual stream and for block outputs, ``[n_heads,
+                d_head]`` at ``attn.hook_z``, ``[d_mlp]`` at ``mlp.hook_post``.
+            at: Its hook point: a name such as ``"blocks.15.hook_resid_post"``, or the number of a
+                layer for the residual stream after it, from the end where it is negative.
+            model: The one that it is for. Then its shape is checked, and it is refused on others;
+                without, it may be used on any model that it fits.
+            scale: Mean norm of the activations at the hook point, which doses are shares of.
+                Without, it is measured at once, in one pass of ``model`` over 17 neutral
+                sentences; where no model is given, doses will ask for it.
+            method: How the vector was made, for its provenance.
+            source: Where it is from: a paper, a file, an address.
+
+        Raises:
+            HookNameError: For what is no hook point, or none of the model.
+            MismatchError: For another shape than that of the hook point.
+            NonFiniteError: For NaN or infinity.
+            SteerError: For what is no vector of real numbers.
+
+        Example:
+            >>> mine = ts.Direction.of(vector, at=15, model=model, source="my probe of May")
+        """
+        scales = {} if scale is None else {at: scale}
+        (parts,) = given({at: vector}, model=model, scales=scales, method=method, source=source)
+        return cls(*parts)
 
     @property
     def layer(self) -> int:
@@ -96,7 +133,9 @@ class Direction:
         """
         self._require_same_place(other)
         method = f"({self.provenance.method}) + ({other.provenance.method})"
-        return self._made(self.vector + other.vector, method)
+        known = other if self.provenance.model == UNKNOWN else self
+        total = replace(known, scale=self.scale or other.scale)
+        return total._made(self.vector + other.vector, method)
 
     def __sub__(self, other: "Direction") -> "Direction":
         """Subtract another direction of the same hook point."""
@@ -128,14 +167,14 @@ class Direction:
 
     def dose(self, strength: float = 1.0) -> float:
         """Relative dose of an addition, ``‖αv‖ / ‖h‖``, with the mean norm at the hook point."""
-        if self.scale == 0:
-            raise NonFiniteError(f"{self.hook_name}: the mean norm of activations there is zero.")
+        self._require_scale()
         return abs(strength) * self.norm / self.scale
 
     def strength_for(self, *, dose: float) -> float:
         """Strength α at which an addition has a relative dose, e.g. 0.1 of the mean norm."""
         if self.norm == 0:
             raise NonFiniteError(f"{self.hook_name}: the zero vector reaches no dose.")
+        self._require_scale()
         return dose * self.scale / self.norm
 
     def random_like(self, seed: int) -> "Direction":
@@ -176,17 +215,28 @@ class Direction:
 
     def save(self, path: str | Path) -> Path:
         """Write this direction to a ``.safetensors`` file."""
-        return Directions({self.hook_name: self}).save(path)
+        from tl_steer.directions.storage import save
+
+        return save({self.hook_name: self}, path)
 
     def __repr__(self) -> str:
         """One line: what, where, how large, from what."""
         origin = self.provenance
         data = f" of {origin.data}" if origin.data else ""
+        share = f" = {self.dose():.1%} of the activations" if self.scale else ""
         return (
             f"Direction({origin.method}{data} at {self.hook_name}, "
-            f"{_shape(tuple(self.vector.shape))}, norm {self.norm:.3g} = "
-            f"{self.dose() if self.scale else 0:.1%} of the activations, {origin.model.name})"
+            f"{_shape(tuple(self.vector.shape))}, norm {self.norm:.3g}{share}, "
+            f"{origin.model.name or 'any model'})"
         )
+
+    def _require_scale(self) -> None:
+        if self.scale == 0:
+            raise NonFiniteError(
+                f"{self.hook_name}: a dose is a share of the activations' norm, which is not known "
+                "for this direction. Direction.of(vector, at=…, model=model) measures it, "
+                "Direction.of(vector, at=…, scale=…) takes yours."
+            )
 
     def _made(self, vector: Tensor, method: str) -> "Direction":
         return replace(self, vector=vector, provenance=self.provenance.as_result_of(method))
@@ -210,90 +260,5 @@ class Direction:
         self._require_same_width(other)
 
 
-class Directions(Mapping[str, Direction]):
-    """One direction a hook point, looked up by hook name; does not change."""
-
-    def __init__(self, directions: Mapping[str, Direction]) -> None:
-        """Keep directions in the order given."""
-        self._by_name = MappingProxyType(dict(directions))
-
-    def __getitem__(self, hook_name: str) -> Direction:
-        """Return the direction of a hook point.
-
-        Raises:
-            HookNameError: When none was computed there, with the names that there are.
-        """
-        try:
-            return self._by_name[hook_name]
-        except KeyError:
-            have = ", ".join(self._by_name)
-            raise HookNameError(
-                f"{hook_name!r}: no direction was read there. There are: {have}."
-            ) from None
-
-    def __iter__(self) -> Iterator[str]:
-        """Hook names, in order."""
-        return iter(self._by_name)
-
-    def __len__(self) -> int:
-        """How many hook points."""
-        return len(self._by_name)
-
-    def __contains__(self, hook_name: object) -> bool:
-        """Whether there is a direction for a hook name."""
-        return hook_name in self._by_name
-
-    def at(self, site: str) -> "Directions":
-        """Keep those of one site, e.g. ``hook_resid_post``."""
-        return Directions({n: d for n, d in self._by_name.items() if site_of(n) == site})
-
-    def save(self, path: str | Path) -> Path:
-        """Write all of them, with their provenance, to one ``.safetensors`` file."""
-        from tl_steer.directions.storage import save
-
-        return save(self, path)
-
-    @classmethod
-    def load(cls, path: str | Path) -> "Directions":
-        """Read a file that :meth:`save` wrote; nothing in it is executed."""
-        from tl_steer.directions.storage import load
-
-        return load(path)
-
-    def __repr__(self) -> str:
-        """One line a direction."""
-        several = [f"  {direction!r}" for direction in self._by_name.values()]
-        if len(several) > _SHOWN:
-            half = _SHOWN // 2
-            several[half:-half] = [f"  … {len(several) - 2 * half} more"]
-        return "\n".join([f"Directions of {len(self)} hook points", *several])
-
-    def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td>{escape(d.hook_name)}</td><td>{escape(d.provenance.method)}</td>"
-            f"<td>{d.norm:.3g}</td><td>{d.dose() if d.scale else 0:.1%}</td></tr>"
-            for d in self._by_name.values()
-        )
-        return (
-            "<table><tr><th>hook point</th><th>method</th><th>norm</th>"
-            f"<th>of the activations</th></tr>{rows}</table>"
-        )
-
-
 def _shape(shape: tuple[int, ...]) -> str:
     return " × ".join(str(size) for size in shape)
-
-
-def require_directions(value: Any) -> tuple[Direction, ...]:
-    """Accept one direction or several.
-
-    Raises:
-        MismatchError: For anything else, with its type, and for none.
-    """
-    several = tuple(value) if isinstance(value, Sequence) else (value,)
-    if not several:
-        raise MismatchError("no direction came, at 0 hook points; give one, or several.")
-    for one in several:
-        if not isinstance(one, Direction):
-            raise MismatchError(f"a Direction is wanted, {type(one).__name__} came.")
-    return several

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from tl_steer.activations.activations import Activations
-from tl_steer.directions.direction import Directions
+from tl_steer.directions.directions import Directions
 from tl_steer.directions.measured import measured
 from tl_steer.directions.requirements import require_contrast
 from tl_steer.directions.scaling import part_along

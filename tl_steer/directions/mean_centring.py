@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from tl_steer.activations.activations import Activations
-from tl_steer.directions.direction import Directions
+from tl_steer.directions.directions import Directions
 from tl_steer.directions.measured import measured
 from tl_steer.directions.requirements import require_finite
 from tl_steer.errors import DataError, HookNameError, MismatchError

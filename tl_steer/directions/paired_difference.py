@@ -3,7 +3,7 @@
 import torch
 
 from tl_steer.activations.activations import Activations
-from tl_steer.directions.direction import Directions
+from tl_steer.directions.directions import Directions
 from tl_steer.directions.mean_difference import differences
 from tl_steer.directions.measured import measured
 from tl_steer.directions.requirements import require_contrast

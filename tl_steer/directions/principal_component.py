@@ -5,7 +5,7 @@ from scipy.linalg import eigh
 from sklearn.decomposition import PCA
 
 from tl_steer.activations.activations import Activations
-from tl_steer.directions.direction import Directions
+from tl_steer.directions.directions import Directions
 from tl_steer.directions.measured import measured
 from tl_steer.directions.paired_difference import paired_differences
 from tl_steer.directions.requirements import require_contrast

@@ -10,7 +10,7 @@ class Provenance:
     """Kept with every direction and with every file."""
 
     model: ModelInfo
-    """Which model, with which weight processing."""
+    """Which model, with which weight processing; of a vector of your own perhaps not known."""
 
     method: str
     """The estimator, or the arithmetic that made this direction out of others."""
@@ -32,6 +32,9 @@ class Provenance:
 
     version: str = ""
     """The tl_steer that measured it."""
+
+    source: str = ""
+    """Where a vector is from that was not estimated here: a paper, a file, an address."""
 
     def as_result_of(self, method: str) -> "Provenance":
         """Return the same origin, under what was done with it."""

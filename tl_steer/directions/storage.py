@@ -1,6 +1,7 @@
 """Directions on disk: one safetensors file, tensors by hook name, the rest as JSON beside them."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,8 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 
-from tl_steer.directions.direction import Direction, Directions
+from tl_steer.directions.direction import Direction
+from tl_steer.directions.directions import Directions
 from tl_steer.directions.provenance import Provenance
 from tl_steer.errors import StorageError
 from tl_steer.files import write_whole
@@ -18,7 +20,7 @@ _KEY = "tl_steer"
 _FORMAT = 1
 
 
-def save(directions: Directions, path: str | Path) -> Path:
+def save(directions: Mapping[str, Direction], path: str | Path) -> Path:
     """Write directions so that a reader never sees half a file.
 
     Args:

@@ -5,7 +5,7 @@ from scipy.linalg import solve
 from sklearn.covariance import shrunk_covariance
 
 from tl_steer.activations.activations import Activations, ClassMoments
-from tl_steer.directions.direction import Directions
+from tl_steer.directions.directions import Directions
 from tl_steer.directions.measured import measured
 from tl_steer.directions.requirements import require_contrast
 from tl_steer.directions.scaling import part_along

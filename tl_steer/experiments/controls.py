@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from tl_steer.activations.activations import Activations
-from tl_steer.directions.direction import Direction, require_directions
+from tl_steer.directions.direction import Direction
+from tl_steer.directions.expected import require_directions
 from tl_steer.errors import DataError, MismatchError, SteerError
 from tl_steer.evaluation.controlled import DIRECTION, Controlled
 from tl_steer.evaluation.judges import Judge, require_judge

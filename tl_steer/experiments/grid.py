@@ -5,10 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tl_steer.directions.direction import Direction, Directions, require_directions
+from tl_steer.directions.direction import Direction
+from tl_steer.directions.directions import Directions
+from tl_steer.directions.expected import require_directions
 from tl_steer.errors import DataError, MismatchError, SteerError
 from tl_steer.experiments.cell import NONE, Cell, PromptSet
 from tl_steer.generation.sampling import Sampling
+from tl_steer.lens.protocol import UNKNOWN
 from tl_steer.scopes.positions import Scope, as_scope
 
 DirectionGrid = Mapping[str, Direction | Sequence[Direction] | Mapping[str, Direction]]
@@ -117,7 +120,7 @@ def _directions(directions: Any) -> list[tuple[str, Direction]]:
     for place in places:
         if places.count(place) > 1:
             raise DataError(f"{place[0]}: two directions at {place[1]}; give each its own name.")
-    models = {each.provenance.model for _, each in found}
+    models = {each.provenance.model for _, each in found} - {UNKNOWN}
     if len(models) > 1:
         raise MismatchError(f"the directions are of {len(models)} models; give those of one.")
     return found

@@ -7,12 +7,15 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from tl_steer.directions.direction import Direction, require_directions
-from tl_steer.errors import MismatchError, NonFiniteError
+from tl_steer.directions.direction import Direction
+from tl_steer.directions.expected import require_directions
+from tl_steer.errors import MismatchError, NonFiniteError, SteerError
+from tl_steer.interventions.doses import strengths_for, warn_if_large
+from tl_steer.interventions.projection import place_of
 from tl_steer.interventions.protocol import Edit, per_site
 from tl_steer.lens.context import Context
-from tl_steer.lens.hook_names import layer_of
 from tl_steer.lens.on_device import OnDevice
+from tl_steer.lens.places import Place
 from tl_steer.lens.protocol import SteerableModel
 from tl_steer.scopes.positions import Scope, as_scope, everywhere
 from tl_steer.strengths.strength import (
@@ -25,16 +28,35 @@ from tl_steer.strengths.strength import (
 )
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class Add:
     """Add a direction to the activations: ``h' = h + αv``.
 
     The oldest of all steering operations (Turner et al. 2023, https://arxiv.org/abs/2308.10248).
+    How much is said in one of two ways::
+
+        ts.Add(joy[15], 4.0)         # α = 4: four times the direction as it was measured
+        ts.Add(joy[15], dose=0.2)    # the α at which ‖αv‖ is a fifth of the activations' norm
+
+    Args:
+        direction: One for all rows of a batch, or a sequence with one for each row.
+        strength: α; 1 unless given.
+        dose: Instead of a strength, ``‖αv‖ / ‖h‖``, with the mean norm of the activations where
+            the direction was read; below zero, against the direction. One number, or one for each
+            row. What one number does carries over between layers and models.
+        scope: Which tokens.
+        at: The hook point, where it is not the one that the direction was read at; a number is
+            that layer.
 
     Raises:
-        NonFiniteError: For a strength that is NaN or infinite.
+        NonFiniteError: For a strength that is NaN or infinite, and for a dose of a direction that
+            does not know the activations' norm.
         MismatchError: For directions of several hook points without ``at``, and for strengths and
             directions of different numbers of rows.
+        SteerError: For both a strength and a dose.
+
+    Warns:
+        LargeDoseWarning: For a dose over 0.4 in the residual stream.
     """
 
     direction: Direction | Sequence[Direction]
@@ -43,27 +65,42 @@ class Add:
     strength: Strength = 1.0
     """α, in multiples of the direction as it was measured: a mean difference of strength 1 moves
     the average of one class to that of the other. One number, one for each row, or a function of
-    the pass. ``direction.strength_for(dose=0.1)`` gives a strength by relative dose."""
+    the pass."""
 
     scope: Scope | slice = field(default=everywhere, kw_only=True)
     """Which tokens; a plain slice means absolute positions."""
 
-    at: str | None = field(default=None, kw_only=True)
+    at: Place | None = field(default=None, kw_only=True)
     """The hook point, where it is not the one that the direction was read at."""
 
-    def __post_init__(self) -> None:
+    def __init__(
+        self,
+        direction: Direction | Sequence[Direction],
+        strength: Strength | None = None,
+        *,
+        dose: float | Sequence[float] | Tensor | None = None,
+        scope: Scope | slice = everywhere,
+        at: Place | None = None,
+    ) -> None:
         """Check what can be checked without a model."""
-        names = {each.hook_name for each in self.directions}
-        if self.at is not None:
-            layer_of(self.at)
-        elif len(names) != 1:
-            raise MismatchError(
-                f"directions of {len(names)} hook points ({', '.join(sorted(names))}); say with "
-                "at= where to add them."
-            )
-        if len({each.vector.shape for each in self.directions}) != 1:
-            raise MismatchError("directions of different shapes cannot be rows of one addition.")
-        object.__setattr__(self, "scope", as_scope(self.scope))
+        object.__setattr__(self, "direction", direction)
+        object.__setattr__(self, "scope", as_scope(scope))
+        object.__setattr__(self, "at", at)
+        # Written out, so that a layer's number is a name wherever the addition is looked at.
+        object.__setattr__(self, "at", self.hook_name if at is not None else None)
+        if dose is not None:
+            if strength is not None:
+                raise SteerError(
+                    f"Add(…, {strength!r}, dose={dose!r}): a strength and a dose are two ways to "
+                    "say how much. Give one of them."
+                )
+            strength = strengths_for(self.directions, dose)
+        object.__setattr__(self, "strength", 1.0 if strength is None else strength)
+        self._check_strength()
+        if dose is not None:
+            warn_if_large(self.dose, self.hook_name)
+
+    def _check_strength(self) -> None:
         strength = as_strength(self.strength, hook_name=self.hook_name)
         n_rows = rows_of(self.strength)
         if len(self.directions) > 1 and n_rows not in (None, len(self.directions)):
@@ -87,10 +124,10 @@ class Add:
         """The directions as a tuple, of one or of one for each row."""
         return require_directions(self.direction)
 
-    @property
+    @cached_property
     def hook_name(self) -> str:
         """Where it acts."""
-        return self.at or self.directions[0].hook_name
+        return place_of(self.directions, self.at)
 
     @property
     def n_rows(self) -> int | None:
@@ -126,7 +163,7 @@ class Add:
         """
         # Rows may share a direction, and asking a model what it is takes time.
         for direction in dict.fromkeys(self.directions):
-            direction.check_fits(model, self.at)
+            direction.check_fits(model, self.hook_name)
         check_fits(self.strength, model, self.hook_name)
 
     def edit(self) -> Edit:

@@ -10,6 +10,7 @@ from torch import Tensor
 from tl_steer.errors import NonFiniteError, SteerError
 from tl_steer.interventions.protocol import Edit, per_site
 from tl_steer.lens.context import Context
+from tl_steer.lens.places import Place, name_at
 from tl_steer.lens.protocol import SteerableModel
 from tl_steer.scopes.positions import Scope, as_scope, everywhere
 from tl_steer.strengths.strength import Strength, as_strength, check_fits, chosen_rows, rows_of
@@ -38,8 +39,8 @@ class Custom:
     function: Function
     """``f``. It gets a copy, which it may write into, and has to return its result."""
 
-    at: str
-    """The hook point."""
+    at: Place
+    """The hook point: its name, or the number of a layer for the residual stream after it."""
 
     strength: Strength = 1.0
     """α: 0 does nothing, 1 is the function."""
@@ -55,19 +56,20 @@ class Custom:
 
     def __post_init__(self) -> None:
         """Check what can be checked without a model."""
+        object.__setattr__(self, "at", name_at(self.at))
         given: Any = self.function
         if not callable(given):
             raise SteerError(
                 f"{self.at}: {type(given).__name__} came; a function of the activations and the "
                 "context is wanted."
             )
-        as_strength(self.strength, hook_name=self.at)
+        as_strength(self.strength, hook_name=self.hook_name)
         object.__setattr__(self, "scope", as_scope(self.scope))
 
     @property
     def hook_name(self) -> str:
         """Where it acts."""
-        return self.at
+        return str(self.at)
 
     @property
     def needs_context(self) -> bool:

@@ -11,6 +11,7 @@ from tl_steer.errors import HookNameError, SteerError
 from tl_steer.interventions.protocol import Edit, per_site
 from tl_steer.lens.context import Context
 from tl_steer.lens.hook_names import order_of
+from tl_steer.lens.places import Place, name_at
 from tl_steer.lens.protocol import SteerableModel
 from tl_steer.scopes.attention import require_heads
 from tl_steer.scopes.keys import Keys
@@ -90,8 +91,8 @@ class Emphasize:
     """Whom to attend to: a scope of text or positions, such as ``Keywords("politely")``. A word
     that the model writes counts from the token on that completes it."""
 
-    at: str
-    """The hook point, such as ``blocks.7.attn.hook_attn_scores``."""
+    at: Place
+    """The hook point, such as ``blocks.7.attn.hook_attn_scores``; 7 is the same."""
 
     by: Bias
     """How much: ``Rescale(100)`` or ``AtLeast(0.2)``."""
@@ -109,21 +110,23 @@ class Emphasize:
 
     def __post_init__(self) -> None:
         """Check what can be checked without a model."""
-        order_of(self.at)
-        if not self.at.endswith(_SCORES):
+        name = name_at(self.at, site=_SCORES)
+        object.__setattr__(self, "at", name)
+        order_of(name)
+        if not name.endswith(_SCORES):
             raise HookNameError(
-                f'{self.at!r}: attention is emphasised at its scores, "blocks.7.{_SCORES}".'
+                f'{name!r}: attention is emphasised at its scores, "blocks.7.{_SCORES}".'
             )
         if self.heads is not None and not len(self.heads):
             raise HookNameError(f"{self.at}: no head was named; None means all of them.")
-        as_strength(self.strength, hook_name=self.at)
+        as_strength(self.strength, hook_name=name)
         object.__setattr__(self, "scope", as_scope(self.scope))
         object.__setattr__(self, "keys", Keys(self.keys).scope)
 
     @property
     def hook_name(self) -> str:
         """Where it acts."""
-        return self.at
+        return str(self.at)
 
     @property
     def n_rows(self) -> int | None:
@@ -140,8 +143,8 @@ class Emphasize:
         Raises:
             HookNameError: With the heads that there are.
         """
-        require_heads(model, self.heads, self.at)
-        check_fits(self.strength, model, self.at)
+        require_heads(model, self.heads, self.hook_name)
+        check_fits(self.strength, model, self.hook_name)
 
     def edit(self) -> Edit:
         """Prepare ``s ↦ s + αb``, in float32, rounded once."""

@@ -8,8 +8,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from tl_steer.directions.direction import Direction
+from tl_steer.directions.expected import require_direction
 from tl_steer.errors import MismatchError, NonFiniteError
-from tl_steer.lens.hook_names import layer_of
+from tl_steer.lens.hook_names import layer_of, site_of
+from tl_steer.lens.places import Place, name_at
 
 Flat = Float[Tensor, "batch pos d"]
 """Activations with the site's axes in one, in float32 or better."""
@@ -18,14 +20,14 @@ Unit = Float[Tensor, " d"]
 """A vector of norm 1 with the site's axes in one, in float32."""
 
 
-def place_of(directions: Sequence[Direction], at: str | None) -> str:
+def place_of(directions: Sequence[Direction], at: Place | None) -> str:
     """Return the one hook point where a map of several directions acts.
 
     Raises:
         MismatchError: For no direction, several hook points without ``at``, or several shapes.
         HookNameError: For what is no hook name.
     """
-    names = {each.hook_name for each in directions}
+    names = {require_direction(each).hook_name for each in directions}
     if not names or (at is None and len(names) > 1):
         raise MismatchError(
             f"directions of {len(names)} hook points ({', '.join(sorted(names))}); one map acts at "
@@ -33,7 +35,12 @@ def place_of(directions: Sequence[Direction], at: str | None) -> str:
         )
     if len({each.vector.shape for each in directions}) != 1:
         raise MismatchError("directions of different shapes cannot be used in one map.")
-    name = at or names.pop()
+    first = directions[0]
+    if at is None:
+        name = first.hook_name
+    else:
+        layers = first.provenance.model.n_layers
+        name = name_at(at, site=site_of(first.hook_name), n_layers=layers)
     layer_of(name)
     return name
 

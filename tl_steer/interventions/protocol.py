@@ -1,11 +1,13 @@
 """What an intervention is."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 from torch import Tensor
 
+from tl_steer.directions.direction import Direction
 from tl_steer.errors import SteerError
 from tl_steer.lens.context import Context
 from tl_steer.lens.protocol import SteerableModel
@@ -80,8 +82,21 @@ def require_intervention(value: object, *, by: str) -> None:
     Raises:
         SteerError: With its type.
     """
-    if not isinstance(value, Intervention):
-        raise SteerError(
-            f"{by}: {type(value).__name__} came; an intervention is wanted, such as "
-            "Add(direction, strength)."
+    if not isinstance(value, Intervention) or isinstance(value, type):
+        raise SteerError(f"{by}: expected an intervention, got {_came(value)}")
+
+
+def _came(value: Any) -> str:
+    if isinstance(value, Direction):
+        return "a Direction. Say what to do with it: Add(direction, dose=0.2)."
+    if isinstance(value, Mapping) and value and isinstance(next(iter(value.values())), Direction):
+        return (
+            f"{len(value)} Directions. Add one of them, Add(directions[15], dose=0.2), or several "
+            "at once, Steering.at_layers(directions[10:19], dose=0.2)."
         )
+    if isinstance(value, Tensor | np.ndarray):
+        return (
+            f"a {type(value).__name__}. Make a direction of it, and add that: "
+            "Add(Direction.of(vector, at=15, model=model), dose=0.2)."
+        )
+    return f"{type(value).__name__}. Write Add(direction, dose=0.2), for example."

@@ -10,6 +10,7 @@ from tl_steer.interventions.projection import flat, like, place_of
 from tl_steer.interventions.protocol import Edit
 from tl_steer.lens.context import Context
 from tl_steer.lens.on_device import OnDevice
+from tl_steer.lens.places import Place
 from tl_steer.lens.protocol import SteerableModel
 from tl_steer.scopes.positions import Scope, as_scope, everywhere
 from tl_steer.strengths.strength import Strength, as_strength, check_fits, chosen_rows, rows_of
@@ -38,8 +39,9 @@ class Replace:
     scope: Scope | slice = field(default=everywhere, kw_only=True)
     """Which tokens; a plain slice means absolute positions."""
 
-    at: str | None = field(default=None, kw_only=True)
-    """The hook point, where it is not the one that the activation was read at."""
+    at: Place | None = field(default=None, kw_only=True)
+    """The hook point, where it is not the one that the activation was read at. A number is a
+    layer, at the same site."""
 
     def __post_init__(self) -> None:
         """Check what can be checked without a model."""
@@ -50,7 +52,7 @@ class Replace:
     @property
     def hook_name(self) -> str:
         """Where it acts."""
-        return self.at or self.stored.hook_name
+        return place_of([self.stored], self.at)
 
     @property
     def n_rows(self) -> int | None:
@@ -67,7 +69,7 @@ class Replace:
         Raises:
             MismatchError: Saying what differs.
         """
-        self.stored.check_fits(model, self.at)
+        self.stored.check_fits(model, self.hook_name)
         check_fits(self.strength, model, self.hook_name)
 
     def edit(self) -> Edit:

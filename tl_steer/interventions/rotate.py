@@ -22,6 +22,7 @@ from tl_steer.interventions.projection import (
 from tl_steer.interventions.protocol import Edit
 from tl_steer.lens.context import Context
 from tl_steer.lens.on_device import OnDevice
+from tl_steer.lens.places import Place
 from tl_steer.lens.protocol import SteerableModel
 from tl_steer.scopes.positions import Scope, as_scope, everywhere
 from tl_steer.strengths.strength import Strength, as_strength, check_fits, chosen_rows, rows_of
@@ -70,8 +71,9 @@ class Rotate:
     scope: Scope | slice = field(default=everywhere, kw_only=True)
     """Which tokens; a plain slice means absolute positions."""
 
-    at: str | None = field(default=None, kw_only=True)
-    """The hook point, where it is not the one that the directions were read at."""
+    at: Place | None = field(default=None, kw_only=True)
+    """The hook point, where it is not the one that the directions were read at. A number is a
+    layer, at the same site."""
 
     def __post_init__(self) -> None:
         """Check what can be checked without a model."""
@@ -100,7 +102,7 @@ class Rotate:
     @property
     def hook_name(self) -> str:
         """Where it acts."""
-        return self.at or self.toward.hook_name
+        return place_of([self.toward, self.plane], self.at)
 
     @property
     def n_rows(self) -> int | None:
@@ -118,7 +120,7 @@ class Rotate:
             MismatchError: Saying what differs.
         """
         for direction in (self.toward, self.plane):
-            direction.check_fits(model, self.at)
+            direction.check_fits(model, self.hook_name)
         check_fits(self.strength, model, self.hook_name)
 
     def edit(self) -> Edit:

@@ -18,6 +18,7 @@ from tl_steer.interventions.projection import (
 from tl_steer.interventions.protocol import Edit
 from tl_steer.lens.context import Context
 from tl_steer.lens.on_device import OnDevice
+from tl_steer.lens.places import Place
 from tl_steer.lens.protocol import SteerableModel
 from tl_steer.scopes.positions import Scope, as_scope, everywhere
 from tl_steer.strengths.strength import Strength, as_strength, check_fits, chosen_rows, rows_of
@@ -53,8 +54,9 @@ class ScaleAlong:
     scope: Scope | slice = field(default=everywhere, kw_only=True)
     """Which tokens; a plain slice means absolute positions."""
 
-    at: str | None = field(default=None, kw_only=True)
-    """The hook point, where it is not the one that the direction was read at."""
+    at: Place | None = field(default=None, kw_only=True)
+    """The hook point, where it is not the one that the direction was read at. A number is a
+    layer, at the same site."""
 
     def __post_init__(self) -> None:
         """Check what can be checked without a model."""
@@ -67,7 +69,7 @@ class ScaleAlong:
     @property
     def hook_name(self) -> str:
         """Where it acts."""
-        return self.at or self.direction.hook_name
+        return place_of(self._vectors, self.at)
 
     @property
     def n_rows(self) -> int | None:
@@ -85,7 +87,7 @@ class ScaleAlong:
             MismatchError: Saying what differs.
         """
         for vector in self._vectors:
-            vector.check_fits(model, self.at)
+            vector.check_fits(model, self.hook_name)
         check_fits(self.strength, model, self.hook_name)
 
     def edit(self) -> Edit:

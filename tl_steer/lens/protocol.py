@@ -87,11 +87,17 @@ class ModelInfo:
     processing: str
 
     def difference(self, other: "ModelInfo") -> str:
-        """Say in words what differs; empty when nothing does."""
+        """Say in words what differs; empty when nothing does, or nothing is known of one."""
+        if UNKNOWN in (self, other):
+            return ""
         pairs = zip(asdict(self).items(), asdict(other).values(), strict=True)
         return "; ".join(
             f"{key} is {mine!r}, not {theirs!r}" for (key, mine), theirs in pairs if mine != theirs
         )
+
+
+UNKNOWN = ModelInfo(name="", n_layers=0, d_model=0, processing="")
+"""Of a vector of which nobody has said what model it is for; it may be used on any of its width."""
 
 
 def is_bridge(model: Host) -> bool:

@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 
 from tl_steer.causal.metrics import LogitMetric, Metric
 from tl_steer.data.texts import plain_texts
-from tl_steer.directions.direction import Direction, Directions
+from tl_steer.directions.direction import Direction
+from tl_steer.directions.directions import Directions
 from tl_steer.errors import DataError, MismatchError, NonFiniteError, SteerError
 from tl_steer.evaluation.judges import Judge, scores_of
 from tl_steer.evaluation.statistics import paired_difference

@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from tl_steer.causal.metrics import LogitDifference
-from tl_steer.directions.direction import Direction, require_directions
+from tl_steer.directions.direction import Direction
+from tl_steer.directions.expected import require_directions
 from tl_steer.errors import MismatchError, SteerError
 from tl_steer.evaluation.plots import COLOURS, blank_figure, legend_above
 from tl_steer.interventions.add import Add

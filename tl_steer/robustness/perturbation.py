@@ -18,7 +18,8 @@ from tl_steer.directions.direction import Direction
 from tl_steer.directions.provenance import Provenance
 from tl_steer.errors import SteerError
 from tl_steer.evaluation.plots import COLOURS, blank_figure
-from tl_steer.lens.hook_names import layer_of, resolve, site_shape
+from tl_steer.lens.hook_names import site_shape
+from tl_steer.lens.places import Place, hook_name
 from tl_steer.lens.protocol import SteerableModel, model_info
 from tl_steer.lens.tokens import Chat
 from tl_steer.robustness.bisection import RowMask, narrowed
@@ -92,7 +93,7 @@ def smallest_perturbation(
     answer: Answers,
     other: Answers,
     *,
-    at: str,
+    at: Place,
     scope: Scope | slice = everywhere,
     steps: int = 30,
     overshoot: float = 0.02,
@@ -124,7 +125,7 @@ def smallest_perturbation(
         prompts: Questions, put so that the next token is the answer.
         answer: What the model should say; one for all prompts, or one for each.
         other: What it should not be brought to say, likewise.
-        at: The hook point.
+        at: The hook point: its name, or the number of a layer for the residual stream after it.
         scope: Which tokens get the vector; some of the prompt.
         steps: At most so many gradients a prompt.
         overshoot: ``η``, 0 or more; without it steps end in front of the boundary.
@@ -148,22 +149,21 @@ def smallest_perturbation(
     """
     _check(steps, overshoot, precision, n_random)
     metric = PromptMetric.of(model, prompts, LogitDifference(other, answer), chat=chat)
-    layer_of(at)
-    resolve(model, at)
+    name = hook_name(model, at)
     if direction is not None:
-        direction.check_fits(model, at)
+        direction.check_fits(model, name)
         _ = direction.unit
-    n, shape = len(metric.rows), site_shape(model, at)
-    Steering(Shift(torch.zeros(1, *shape), at, scope=scope)).check_fits(model)
-    scale = mean_norm(model, metric.rows, at)
+    n, shape = len(metric.rows), site_shape(model, name)
+    Steering(Shift(torch.zeros(1, *shape), name, scope=scope)).check_fits(model)
+    scale = mean_norm(model, metric.rows, name)
     with frozen(model):
-        attack = Attack(metric, at, scope, steps, overshoot)
+        attack = Attack(metric, name, scope, steps, overshoot)
         margins, vectors = attack.on_all(max_tokens)
 
     def flips(index: list[int], factors: Rows) -> RowMask:
         rows = [open_rows[i] for i in index]
         scaled = vectors[rows] * factors.view(-1, *[1] * len(shape))
-        return metric.all(Steering(Shift(scaled, at, scope=scope)), rows) > 0
+        return metric.all(Steering(Shift(scaled, name, scope=scope)), rows) > 0
 
     norms = vectors.flatten(1).norm(dim=1)
     open_rows = [row for row in range(n) if 0 < norms[row] < math.inf]
@@ -188,15 +188,15 @@ def smallest_perturbation(
             "dose": (needed / scale).tolist(),
             "cosine": cosines.tolist(),
             "random_flipped": _random_flipped(
-                metric, at, scope, norms, open_rows, n_random, seed
+                metric, name, scope, norms, open_rows, n_random, seed
             ).tolist(),
         }
     )
     made = {
-        row: Direction(vectors[row], at, scale, _provenance(model, metric.texts[row], steps))
+        row: Direction(vectors[row], name, scale, _provenance(model, metric.texts[row], steps))
         for row in open_rows
     }
-    return Perturbations(frame, vectors, made, at)
+    return Perturbations(frame, vectors, made, name)
 
 
 def _random_flipped(

@@ -11,7 +11,8 @@ from torch import Tensor
 from tl_steer.activations.activations import Activations
 from tl_steer.directions.direction import Direction
 from tl_steer.errors import DataError, MismatchError, NonFiniteError, SteerError
-from tl_steer.lens.hook_names import layer_of, resolve, site_shape
+from tl_steer.lens.hook_names import site_of, site_shape
+from tl_steer.lens.places import Place, hook_name
 from tl_steer.lens.protocol import ModelInfo, SteerableModel, model_info, require_steerable
 from tl_steer.shapes import Vector
 
@@ -136,7 +137,7 @@ def moved_to(
     direction: Direction,
     model: SteerableModel,
     *,
-    at: str | None = None,
+    at: Place | None = None,
     through: ActivationMap | None = None,
     scale: float | None = None,
 ) -> Direction:
@@ -165,9 +166,8 @@ def moved_to(
     """
     require_steerable(model)
     info, origin = model_info(model), direction.provenance
-    name = at or (direction.hook_name if through is None else through.to_at)
-    layer_of(name)
-    resolve(model, name)
+    there = direction.hook_name if through is None else through.to_at
+    name = hook_name(model, there if at is None else at, site=site_of(there))
     vector, norm, how = direction.vector, direction.scale, ""
     if through is not None:
         _require_fitting(through, direction, info, name)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from tl_steer.errors import SteerError
 from tl_steer.lens.context import Context
+from tl_steer.lens.places import Places
 from tl_steer.lens.protocol import SteerableModel
 from tl_steer.scopes.attention import Attention
 from tl_steer.scopes.given import number
@@ -34,13 +35,13 @@ class AttendsTo:
     def __init__(
         self,
         keys: Scope | slice,
-        at: str | Sequence[str],
+        at: Places,
         heads: Sequence[int] | int | None = None,
         *,
         above: float,
         strongest: bool = False,
     ) -> None:
-        """Take a scope, one pattern or several, and heads; all of them by default."""
+        """Take a scope, one pattern or layer or several, and heads; all of them by default."""
         object.__setattr__(self, "attention", Attention(keys, at, heads, strongest=strongest))
         share = number(above, "AttendsTo, above")
         if not 0 <= share < 1:

@@ -9,6 +9,7 @@ from torch import Tensor
 from tl_steer.errors import HookNameError, MismatchError
 from tl_steer.lens.context import Context
 from tl_steer.lens.hook_names import order_of
+from tl_steer.lens.places import Places, name_at, several
 from tl_steer.lens.protocol import SteerableModel
 from tl_steer.scopes.given import truth, whole_numbers
 from tl_steer.scopes.keys import Keys
@@ -45,13 +46,13 @@ class Attention:
     def __init__(
         self,
         keys: Scope | slice,
-        at: str | Sequence[str],
+        at: Places,
         heads: Sequence[int] | int | None = None,
         *,
         strongest: bool = False,
     ) -> None:
-        """Take a scope, one hook name or several, and heads."""
-        names = (at,) if isinstance(at, str) else _several(at)
+        """Take a scope, one hook name or layer or several, and heads."""
+        names = tuple(name_at(each, site=_PATTERN) for each in several(at))
         for name in names:
             order_of(name)
             if not name.endswith(_PATTERN):
@@ -86,14 +87,6 @@ class Attention:
             pattern = torch.stack([pattern[:, head] for head in self.heads], dim=1)
         marked = keys.to(pattern.device)[:, None]
         return torch.where(marked, pattern.float(), 0.0).sum(-1)
-
-
-def _several(names: object) -> tuple[str, ...]:
-    if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
-        raise HookNameError(
-            f'Attention at {names!r}: expected a hook name, "blocks.7.{_PATTERN}", or several.'
-        )
-    return tuple(names)
 
 
 def require_heads(model: SteerableModel, heads: Sequence[int] | None, name: str) -> None:

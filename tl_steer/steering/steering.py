@@ -1,5 +1,6 @@
 """Steering: interventions in order, each with a name and a switch."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -8,7 +9,9 @@ from weakref import finalize
 import torch
 from torch import Tensor
 
+from tl_steer.directions.direction import Direction
 from tl_steer.errors import MismatchError, SteerError
+from tl_steer.interventions.add import Add
 from tl_steer.interventions.protocol import Intervention, require_intervention, with_strength
 from tl_steer.lens.hook_names import order_of, require_readable
 from tl_steer.lens.hook_points import HookFunction
@@ -16,8 +19,9 @@ from tl_steer.lens.kept_cache import keep_cache
 from tl_steer.lens.protocol import SteerableModel, require_steerable
 from tl_steer.lens.timeline import Timeline
 from tl_steer.scopes.combined import asks_for_prompt_end, check_scopes_fit, leaves_prompt
-from tl_steer.scopes.positions import as_scope, everywhere
+from tl_steer.scopes.positions import Scope, as_scope, everywhere
 from tl_steer.steering.hooks import Board, needs_context, what_is_read
+from tl_steer.steering.layers import divided
 from tl_steer.strengths.strength import Strength
 
 PromptLengths = Sequence[int] | Tensor | None
@@ -44,6 +48,8 @@ class Steering:
     switched_off: frozenset[str]
     """Names of those that do nothing."""
 
+    _note: str
+
     def __init__(self, *interventions: Intervention, **named: Intervention) -> None:
         """Put interventions together."""
         numbered = {str(number): each for number, each in enumerate(interventions, start=1)}
@@ -51,7 +57,44 @@ class Steering:
             require_intervention(each, by=f"intervention {name}")
         object.__setattr__(self, "interventions", MappingProxyType(numbered | named))
         object.__setattr__(self, "switched_off", frozenset())
+        object.__setattr__(self, "_note", "")
         _ = self.n_rows
+
+    @classmethod
+    def at_layers(
+        cls,
+        directions: Mapping[str, Direction] | Sequence[Direction],
+        strength: float | None = None,
+        *,
+        dose: float | None = None,
+        scope: Scope | slice = everywhere,
+    ) -> "Steering":
+        """Add a direction at each of several layers, with the strength divided among them.
+
+        With ``n`` directions each addition gets ``strength / √n``, or ``dose / √n``, so that the
+        whole does about what the same number does at one layer: what is added at one layer is
+        carried on to the next, but not all of it. Take a tenth more or less from there.
+
+        Args:
+            directions: One for each layer: ``joy[10:19]``, or a list.
+            strength: Of all together, in multiples of the directions as measured; 1 unless given.
+            dose: Instead, in units of the activations' norm at each layer; below zero, against the
+                directions.
+            scope: Which tokens.
+
+        Returns:
+            Additions named ``layer_10``, ``layer_11``, … (by their hook names where two are of one
+            layer).
+
+        Raises:
+            MismatchError: For no direction, or two of one hook point.
+            SteerError: For both a strength and a dose.
+
+        Example:
+            >>> ts.Steering.at_layers(joy[10:19], dose=0.25)
+        """
+        additions, note = divided(directions, strength, dose, scope)
+        return cls._with(additions, frozenset(), note)
 
     @property
     def active(self) -> tuple[Intervention, ...]:
@@ -72,11 +115,11 @@ class Steering:
 
     def off(self, *names: str) -> "Steering":
         """Switch some off: the same as leaving them out."""
-        return self._with(self.interventions, self.switched_off | self._known(names))
+        return self._with(self.interventions, self.switched_off | self._known(names), self._note)
 
     def on(self, *names: str) -> "Steering":
         """Switch some on again."""
-        return self._with(self.interventions, self.switched_off - self._known(names))
+        return self._with(self.interventions, self.switched_off - self._known(names), self._note)
 
     def at_strength(self, **strengths: Strength) -> "Steering":
         """Return the same with other strengths, by name: ``steering.at_strength(joy=2.0)``."""
@@ -187,10 +230,13 @@ class Steering:
         return frozenset(names)
 
     @staticmethod
-    def _with(interventions: Mapping[str, Intervention], off: frozenset[str]) -> "Steering":
+    def _with(
+        interventions: Mapping[str, Intervention], off: frozenset[str], note: str = ""
+    ) -> "Steering":
         made = Steering()
         object.__setattr__(made, "interventions", MappingProxyType(dict(interventions)))
         object.__setattr__(made, "switched_off", off)
+        object.__setattr__(made, "_note", note)
         return made
 
     def __repr__(self) -> str:
@@ -199,7 +245,8 @@ class Steering:
             f"  {name}: {_described(each)}{' (off)' if name in self.switched_off else ''}"
             for name, each in self.interventions.items()
         )
-        return f"Steering of {len(self.interventions)}\n{lines}"
+        note = f", {self._note}" if self._note else ""
+        return f"Steering of {len(self.interventions)}{note}\n{lines}"
 
 
 def _asks_for_prompt_end(intervention: Intervention) -> bool:
@@ -212,8 +259,14 @@ def _asks_for_prompt_end(intervention: Intervention) -> bool:
 
 def _described(intervention: Intervention) -> str:
     kind, scope = type(intervention).__name__, as_scope(intervention.scope)
-    shown = f"{_named(intervention.strength)}, {_named(scope)}"
+    shown = f"{_named(intervention.strength)}{_dose_of(intervention)}, {_named(scope)}"
     return f"{kind} at {intervention.hook_name}, strength {shown}"
+
+
+def _dose_of(intervention: Intervention) -> str:
+    if not isinstance(intervention, Add) or any(d.scale == 0 for d in intervention.directions):
+        return ""
+    return "" if math.isnan(intervention.dose) else f" (dose {intervention.dose:.2g})"
 
 
 def _named(part: object) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tl_steer.lens.context import Context
+from tl_steer.lens.places import Places
 from tl_steer.lens.protocol import SteerableModel
 from tl_steer.scopes.attention import Attention
 from tl_steer.scopes.positions import Scope
@@ -33,13 +34,13 @@ class AttentionTo:
     def __init__(
         self,
         keys: Scope | slice,
-        at: str | Sequence[str],
+        at: Places,
         heads: Sequence[int] | None = None,
         *,
         factor: float = 1.0,
         strongest: bool = False,
     ) -> None:
-        """Take a scope, one pattern or several, and heads; all of them by default."""
+        """Take a scope, one pattern or layer or several, and heads; all of them by default."""
         object.__setattr__(self, "attention", Attention(keys, at, heads, strongest=strongest))
         object.__setattr__(self, "factor", factor)
         require_finite(self, factor=factor)

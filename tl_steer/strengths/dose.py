@@ -7,7 +7,8 @@ from functools import cached_property
 import torch
 
 from tl_steer.activations.leave_out import norms_of
-from tl_steer.directions.direction import Direction, require_directions
+from tl_steer.directions.direction import Direction
+from tl_steer.directions.expected import require_directions
 from tl_steer.errors import MismatchError
 from tl_steer.lens.context import Context
 from tl_steer.lens.on_device import OnDevice

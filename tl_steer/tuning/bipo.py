@@ -13,7 +13,8 @@ from tl_steer.data.preferences import Preferences
 from tl_steer.directions.direction import Direction
 from tl_steer.directions.provenance import Provenance
 from tl_steer.errors import SteerError
-from tl_steer.lens.hook_names import layer_of, resolve, site_shape
+from tl_steer.lens.hook_names import site_shape
+from tl_steer.lens.places import Place, hook_name
 from tl_steer.lens.protocol import SteerableModel, model_info, require_steerable
 from tl_steer.lens.tokens import Chat
 from tl_steer.tuning.continuations import Batches, Row, batches, log_probs, mean_norm, rows_of
@@ -28,7 +29,7 @@ def bipo(
     model: SteerableModel,
     preferences: Preferences,
     *,
-    at: str,
+    at: Place,
     beta: float = 0.1,
     steps: int = 100,
     learning_rate: float = 0.01,
@@ -56,7 +57,8 @@ def bipo(
     Args:
         model: Any TransformerLens model; it is left as it was.
         preferences: Prompts with two answers each.
-        at: Where the vector is added; the authors take the residual stream near the middle.
+        at: Where the vector is added: a hook name, or the number of a layer for the residual
+            stream after it. The authors take the residual stream near the middle.
         beta: ``β``; the smaller, the further the margins may go before the loss is content.
         steps: Of Adam, at most.
         learning_rate: In multiples of a typical number of an activation there, its mean norm over
@@ -83,14 +85,13 @@ def bipo(
         NonFiniteError: For NaN or infinity, with the step.
     """
     require_steerable(model)
-    layer_of(at)
-    resolve(model, at)
+    name = hook_name(model, at)
     if not 0 < beta < math.inf:
         raise SteerError(f"beta={beta}: a positive number; 0.1 is usual.")
     schedule = Schedule(steps, learning_rate, batch_size, patience, every, seed)
     trained_on, apart = split(len(preferences), held_out, seed)
     pairs = _pairs(model, preferences, chat)
-    shape = site_shape(model, at)
+    shape = site_shape(model, name)
     width = math.prod(shape)
     signs = (
         torch.randint(2, (steps + 1, len(pairs)), generator=torch.Generator().manual_seed(seed))
@@ -99,13 +100,13 @@ def bipo(
     )
     grouped = _grouped(model, pairs, max_tokens)
     with frozen(model):
-        scale = mean_norm(model, [prompt + text for (prompt, text), _ in pairs], at)
+        scale = mean_norm(model, [prompt + text for (prompt, text), _ in pairs], name)
         reference = _margins(model, pairs, grouped)
 
         def loss(vector: Tensor, index: list[int], drawn: Tensor) -> Tensor:
             # A chosen answer and its rejected one stand one behind the other, under one sign.
             both = drawn.repeat_interleave(2)
-            with edited(model, at, added(vector.view(shape), both)):
+            with edited(model, name, added(vector.view(shape), both)):
                 margins = _margin(model, [pairs[i] for i in index])
             gained = margins - reference[index].to(margins)
             return preference_loss(gained, drawn.to(gained), beta)
@@ -115,7 +116,7 @@ def bipo(
             return (loss(vector, index, one) + loss(vector, index, -one)) / 2
 
         outcome = train(
-            zeros_at(model, at),
+            zeros_at(model, name),
             lambda vector, index, step: loss(vector, index, signs[step, index]),
             rows=trained_on,
             batches=grouped,
@@ -135,7 +136,7 @@ def bipo(
         read="every token",
         version=version("tl_steer"),
     )
-    direction = Direction(outcome.vector.view(shape), at, scale, origin)
+    direction = Direction(outcome.vector.view(shape), name, scale, origin)
     return Trained(direction, outcome.losses, outcome.best_step, outcome.stopped_at)
 
 

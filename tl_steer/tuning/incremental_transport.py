@@ -14,7 +14,8 @@ from tl_steer.capture import capture
 from tl_steer.data.contrast import ContrastSet
 from tl_steer.directions.transport import TransportMap, linear_transport
 from tl_steer.interventions.transport import Transport
-from tl_steer.lens.hook_names import order_of, resolve
+from tl_steer.lens.hook_names import order_of
+from tl_steer.lens.places import Places, hook_names
 from tl_steer.lens.protocol import SteerableModel, require_steerable
 from tl_steer.scopes.positions import Scope, everywhere
 from tl_steer.steering import Steering, steer
@@ -24,7 +25,7 @@ def incremental_transport(
     model: SteerableModel,
     contrast: ContrastSet,
     *,
-    at: str | Sequence[str],
+    at: Places,
     read: Read = MeanOfTokens(),  # noqa: B008, frozen
     leave_out: LeaveOut = LeaveOut(),  # noqa: B008, frozen
     support: tuple[float, float] | None = (0.0, 1.0),
@@ -46,7 +47,7 @@ def incremental_transport(
     Args:
         model: Any TransformerLens model; it is left as it was.
         contrast: The texts.
-        at: Hook names or patterns.
+        at: Hook names, patterns, sites of every layer or numbers of layers, as for ``capture``.
         read: Which tokens of a text make up its vector; see :func:`linear_transport` for which.
         leave_out: Tokens that are never part of it.
         support: As for :func:`linear_transport`.
@@ -70,7 +71,7 @@ def incremental_transport(
         NonFiniteError: For NaN or infinity, with the hook point.
     """
     require_steerable(model)
-    names = sorted(resolve(model, at), key=order_of)
+    names = sorted(hook_names(model, at), key=order_of)
     fitted: dict[str, TransportMap] = {}
 
     def steered(texts: ContrastSet | Sequence[str], name: str) -> Activations:

@@ -16,7 +16,8 @@ from tl_steer.directions.direction import Direction
 from tl_steer.directions.provenance import Provenance
 from tl_steer.errors import DataError, HookNameError, SteerError
 from tl_steer.lens.forward import run_to_layer
-from tl_steer.lens.hook_names import layer_of, resolve, site_of, site_shape
+from tl_steer.lens.hook_names import layer_of, site_of, site_shape
+from tl_steer.lens.places import Place, hook_name
 from tl_steer.lens.protocol import SteerableModel, model_info, require_steerable
 from tl_steer.lens.tokens import Chat, TokenIds, tokenize
 from tl_steer.tuning.continuations import Batches, batches, mean_norm, padded
@@ -70,8 +71,8 @@ def melbo(
     model: SteerableModel,
     prompts: Sequence[str],
     *,
-    at: str,
-    until: str,
+    at: Place,
+    until: Place,
     n: int = 4,
     radius: float | None = None,
     power: float = 2.0,
@@ -100,7 +101,8 @@ def melbo(
     Args:
         model: Any TransformerLens model; it is left as it was.
         prompts: One is enough; what it leaves open decides what can be found.
-        at: Where the vector is added, to every token; the authors take the MLP's output.
+        at: Where the vector is added, to every token: a hook name, or the number of a layer for
+            the residual stream after it. The authors take the MLP's output.
         until: Where the change is measured; after ``at``.
         n: How many directions; the cost grows with it.
         radius: ``R``, in the activation's units. By default half the mean norm of the
@@ -128,11 +130,11 @@ def melbo(
         NonFiniteError: For NaN or infinity, with the step.
     """
     require_steerable(model)
-    _check_places(model, at, until)
+    name, later = _places(model, at, until)
     texts = plain_texts(prompts, "prompts")
     if not texts:
         raise DataError("no prompt came; one is enough.")
-    width = math.prod(site_shape(model, at))
+    width = math.prod(site_shape(model, name))
     root = power if root is None else root
     _check_numbers(n, width, radius, power, root)
     schedule = Schedule(steps, learning_rate, len(texts), steps, steps, seed)
@@ -145,11 +147,11 @@ def melbo(
             )
     grouped = batches(model, [len(row) for row in rows], max_tokens)
     with frozen(model):
-        scale = mean_norm(model, rows, at)
+        scale = mean_norm(model, rows, name)
         size = DEFAULT_DOSE * scale if radius is None else float(radius)
-        change = _Change(model, rows, at, until, tokens, float(power), float(root))
+        change = _Change(model, rows, name, later, tokens, float(power), float(root))
         unchanged = change.unchanged(grouped)
-        like = zeros_at(model, at)
+        like = zeros_at(model, name)
         generator = torch.Generator().manual_seed(seed)
         found: list[Flat] = []
         frames: list[pd.DataFrame] = []
@@ -172,12 +174,12 @@ def melbo(
             frames.append(outcome.losses.assign(vector=number))
     losses = pd.concat(frames, ignore_index=True)[["vector", "step", "train", "held_out"]]
     changes = tuple(float(-frame["train"].min()) for frame in frames)
-    method = f"MELBO {{}} of {n} (to {until}, {steps} steps, seed {seed})"
+    method = f"MELBO {{}} of {n} (to {later}, {steps} steps, seed {seed})"
     return Elicited(
         tuple(
             Direction(
-                vector.view(site_shape(model, at)),
-                at,
+                vector.view(site_shape(model, name)),
+                name,
                 scale,
                 Provenance(
                     model=model_info(model),
@@ -237,15 +239,14 @@ class _Change:
         return passed[0]
 
 
-def _check_places(model: SteerableModel, at: str, until: str) -> None:
-    for name in (at, until):
-        layer_of(name)
-    resolve(model, (at, until))
-    if _place(until) <= _place(at):
+def _places(model: SteerableModel, at: Place, until: Place) -> tuple[str, str]:
+    name, later = hook_name(model, at), hook_name(model, until)
+    if _place(later) <= _place(name):
         raise HookNameError(
             f"until={until!r} does not come after at={at!r}, so that nothing added there changes "
             f'it. Take a later one: "blocks.{int(model.cfg.n_layers) - 1}.hook_resid_post".'
         )
+    return name, later
 
 
 def _place(name: str) -> tuple[int, int]:

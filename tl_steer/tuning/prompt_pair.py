@@ -8,11 +8,12 @@ import torch
 from tl_steer.activations.leave_out import LeaveOut
 from tl_steer.activations.reader import Reader
 from tl_steer.activations.reads import EveryToken
-from tl_steer.directions.direction import Direction, require_directions
+from tl_steer.directions.direction import Direction
+from tl_steer.directions.expected import require_directions
 from tl_steer.directions.provenance import Provenance
 from tl_steer.errors import DataError
 from tl_steer.interventions.add import Add
-from tl_steer.lens.hook_names import layer_of, resolve
+from tl_steer.lens.places import Place, hook_name
 from tl_steer.lens.protocol import SteerableModel, model_info, require_steerable
 from tl_steer.lens.tokens import TokenIds, is_bos, pad, pad_id, tokenize
 
@@ -24,7 +25,7 @@ def activation_addition(
     positive_prompt: str,
     negative_prompt: str,
     *,
-    at: str = "blocks.6.hook_resid_pre",
+    at: Place = "blocks.6.hook_resid_pre",
     prepend_bos: bool | None = None,
 ) -> tuple[Direction, ...]:
     """Compute ``vₚ = h₊ₚ − h₋ₚ`` at every position ``p`` of a pair of prompts.
@@ -39,7 +40,8 @@ def activation_addition(
         model: Any TransformerLens model; it is left as it was.
         positive_prompt: What the text is to be moved towards.
         negative_prompt: What it is to be moved away from.
-        at: One hook name. The default is where the paper found GPT-2-XL to react most.
+        at: One hook name, or the number of a layer for its ``hook_resid_pre``. The default is
+            where the paper found GPT-2-XL to react most.
         prepend_bos: Whether the prompts begin with a beginning-of-text token; ``None`` does what
             TransformerLens does with this model. Prompts that are steered must do the same.
 
@@ -52,8 +54,7 @@ def activation_addition(
         NonFiniteError: For NaN or infinity.
     """
     require_steerable(model)
-    layer_of(at)
-    (name,) = resolve(model, at)
+    name = hook_name(model, at, site="hook_resid_pre")
     prompts = (positive_prompt, negative_prompt)
     rows = tokenize(model, prompts, prepend_bos=prepend_bos)
     length = max(map(len, rows))

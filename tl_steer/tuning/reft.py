@@ -16,7 +16,8 @@ from tl_steer.directions.direction import Direction
 from tl_steer.directions.provenance import Provenance
 from tl_steer.errors import DataError, SteerError
 from tl_steer.lens.forward import run_to_layer
-from tl_steer.lens.hook_names import layer_of, resolve, site_shape
+from tl_steer.lens.hook_names import layer_of, site_shape
+from tl_steer.lens.places import Place, hook_name
 from tl_steer.lens.protocol import SteerableModel, model_info, require_steerable
 from tl_steer.lens.tokens import Chat, tokenize
 from tl_steer.shapes import Acts
@@ -41,7 +42,7 @@ def reft_r1(
     model: SteerableModel,
     texts: ContrastSet | Sequence[str],
     *,
-    at: str,
+    at: Place,
     prompts: Sequence[str] | None = None,
     top_k: int = 8,
     sparsity: float = 1.0,
@@ -74,7 +75,8 @@ def reft_r1(
     Args:
         model: Any TransformerLens model; it is left as it was.
         texts: Those that have the property; of a contrast set, the positive ones.
-        at: Where it reads and writes; the authors take the residual stream.
+        at: Where it reads and writes: a hook name, or the number of a layer for the residual
+            stream after it, which the authors take.
         prompts: What each text answers, in the same order: then the text's tokens are predicted.
             Without, each text stands alone, and all of its tokens but the first are.
         top_k: ``k``.
@@ -105,8 +107,7 @@ def reft_r1(
         NonFiniteError: For NaN or infinity, with the step.
     """
     require_steerable(model)
-    layer_of(at)
-    resolve(model, at)
+    name = hook_name(model, at)
     if top_k < 1 or not 0 <= sparsity < math.inf:
         raise SteerError(f"top_k={top_k}, sparsity={sparsity}: from 1 on, and from 0 on.")
     schedule = Schedule(steps, learning_rate, batch_size, patience, every, seed)
@@ -114,9 +115,9 @@ def reft_r1(
     trained_on, apart = split(len(rows), held_out, seed)
     grouped = batches(model, [len(prompt) + len(text) for prompt, text in rows], max_tokens)
     with frozen(model):
-        scale = mean_norm(model, [prompt + text for prompt, text in rows], at)
-        detector = _Detector(model, at, rows, top_k)
-        like = zeros_at(model, at)
+        scale = mean_norm(model, [prompt + text for prompt, text in rows], name)
+        detector = _Detector(model, name, rows, top_k)
+        like = zeros_at(model, name)
         among = sphere(1.0, [], like)
         start = among.start(torch.Generator().manual_seed(seed))
         # Where no latent is above zero there is no gradient: begin on the side that has more.
@@ -144,7 +145,8 @@ def reft_r1(
         largest = detector.largest(unit, grouped)
     if not largest > 0:
         raise DataError(
-            f"{at}: no token of any text is detected. Lower sparsity, or try another seed or layer."
+            f"{name}: no token of any text is detected. Lower sparsity, or try another seed or "
+            "layer."
         )
     origin = Provenance(
         model=model_info(model),
@@ -155,7 +157,7 @@ def reft_r1(
         left_out=f"{len(rows)} first",
         version=version("tl_steer"),
     )
-    direction = Direction(largest * unit.view(site_shape(model, at)), at, scale, origin)
+    direction = Direction(largest * unit.view(site_shape(model, name)), name, scale, origin)
     return Trained(direction, outcome.losses, outcome.best_step, outcome.stopped_at)
 
 
