@@ -1,7 +1,7 @@
 """What stands in a page: blocks of Python, what they print, and what a reader does not see.
 
-A page has one namespace, from its first block to its last, in which ``ts`` is there already. Comments
-say the rest; each stands alone, and those about a block stand right before it:
+A page has one namespace, from its first block to its last, in which ``ts`` is there already.
+Comments say the rest; each stands alone, and those about a block stand right before it:
 
 ``<!-- hidden`` code ``-->``
     Run, and not shown: what a page takes for granted.
@@ -110,7 +110,9 @@ class Page:
         last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
         exec(compile(tree, str(self.path), "exec"), self.namespace)
         if isinstance(last, ast.Expr):
-            value = eval(compile(ast.Expression(last.value), str(self.path), "eval"), self.namespace)
+            value = eval(
+                compile(ast.Expression(last.value), str(self.path), "eval"), self.namespace
+            )
             if value is not None:
                 print(value)
 

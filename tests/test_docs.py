@@ -1,4 +1,4 @@
-"""The README and the pages of docs: every block of Python runs as it stands, and prints what it says.
+"""README and docs: every block of Python runs as it stands, and prints what it is said to print.
 
 ``tests/pages.py`` tells how pages are written for that.
 """

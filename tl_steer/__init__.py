@@ -9,6 +9,7 @@ from tl_steer.activations.span_reads import (
     last_response_token,
     response_tokens,
 )
+from tl_steer.activations.tokens_read import tokens_read
 from tl_steer.capture import capture
 from tl_steer.causal.activation_patching import activation_patching
 from tl_steer.causal.attribution_patching import attribution_patching
@@ -422,6 +423,7 @@ __all__ = [
     "study",
     "sweep",
     "token_projections",
+    "tokens_read",
     "top_tokens",
     "train_judge",
     "training_curve",

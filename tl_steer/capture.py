@@ -13,6 +13,7 @@ from tl_steer.activations.collector import Collector
 from tl_steer.activations.leave_out import LeaveOut
 from tl_steer.activations.reader import Reader
 from tl_steer.activations.reads import MeanOfTokens, Read
+from tl_steer.activations.template_tokens import warn_of_template_tokens
 from tl_steer.batching import default_max_tokens, halving, length_sorted
 from tl_steer.data.contrast import ContrastSet
 from tl_steer.errors import DataError
@@ -76,6 +77,9 @@ def capture(
         HookNameError: For hook points that the model lacks.
         DataError: For no texts, texts longer than the context, or texts of which no token is left.
         NonFiniteError: For NaN or infinity, with the hook point.
+
+    Warns:
+        TemplateTokenWarning: Where ``LastToken`` reads what a chat template writes.
     """
     require_steerable(model)
     names = hook_names(model, at)
@@ -84,6 +88,7 @@ def capture(
     if moments_only and contrast is None:
         raise DataError("moments_only keeps the moments of two classes; give a ContrastSet.")
     rows = tokenize(model, plain, prepend_bos=prepend_bos)
+    warn_of_template_tokens(model, plain, read)
     with nullcontext() if path is None else use_path(path):
         host = host_for(model, names)
     reader = Reader(host, names, plain, rows, read, leave_out)

@@ -33,5 +33,9 @@ class LargeDoseWarning(UserWarning):
     """An addition so large beside the activations that text is likely to fall apart."""
 
 
+class TemplateTokenWarning(UserWarning):
+    """A token that a chat template wrote is read as if it were part of the text."""
+
+
 class AssetError(SteerError):
     """The packaged model or texts cannot be fetched, verified, unpacked or written."""

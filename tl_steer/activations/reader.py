@@ -76,9 +76,13 @@ class Reader:
         Raises:
             DataError: Naming the first of them.
         """
+        self._require_some(self.marked(index).sum(-1), index, "any hook point")
+
+    def marked(self, index: Sequence[int]) -> TokenMask:
+        """Return which tokens are read, massive activations among them, without running."""
         batch = self._batch(index)
         tokens = self._tokens(index, batch, self._by_position(batch), self._spans(index))
-        self._require_some(self._mask(tokens).sum(-1), index, "any hook point")
+        return self._mask(tokens)
 
     def calibrate(self, batches: Sequence[list[int]]) -> None:
         """Measure the median norms that massive activations are told by."""

@@ -56,7 +56,7 @@ class MeanOfTokens:
 
 @dataclass(frozen=True)
 class LastToken:
-    """The last eligible token."""
+    """The last eligible token; in a chat that is one of the template's, and a warning says so."""
 
     def __call__(self, tokens: TextTokens) -> TokenMask:
         """Mark the last eligible token of each row."""

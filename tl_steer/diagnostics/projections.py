@@ -11,8 +11,9 @@ from tl_steer.capture import capture
 from tl_steer.directions.direction import Direction
 from tl_steer.errors import SteerError
 from tl_steer.html import escaped
+from tl_steer.lens.pieces import pieces
 from tl_steer.lens.protocol import SteerableModel
-from tl_steer.lens.tokens import TokenIds, spans, tokenize
+from tl_steer.lens.tokens import tokenize
 
 # Blue and vermilion of Okabe and Ito, over whatever colour the page has: at this strength both
 # black and white letters keep a contrast of 4.5 to 1.
@@ -116,24 +117,11 @@ def token_projections(
     (row,) = tokenize(model, [text], prepend_bos=prepend_bos)
     values = along.tolist()
     return TokenProjections(
-        pd.DataFrame({"token": _pieces(model, text, row), "token_id": row, "projection": values}),
+        pd.DataFrame({"token": pieces(model, text, row), "token_id": row, "projection": values}),
         name,
         direction.provenance.method,
         float(np.median(values[1:] or values)) if around is None else float(around),
     )
-
-
-def _pieces(model: SteerableModel, text: str, row: TokenIds) -> list[str]:
-    """The text, cut at its tokens; what a tokenizer skips goes to the token after it."""
-    if not getattr(model.tokenizer, "is_fast", False):
-        return [str(model.tokenizer.decode([token])) for token in row]
-    (places,) = spans(model, [text], [row])
-    pieces, done = [], 0
-    for token, (_, end) in zip(row, places, strict=True):
-        # A prepended token covers nothing; nor does a later part of one character.
-        pieces.append(text[done:end] or str(model.tokenizer.decode([token])).strip("\ufffd"))
-        done = max(done, end)
-    return pieces
 
 
 def _colour(strength: float) -> str:

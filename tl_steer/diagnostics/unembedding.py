@@ -3,13 +3,16 @@
 import pandas as pd
 import torch
 
+from tl_steer.directions.direction import Direction
 from tl_steer.directions.directions import Directions
 from tl_steer.errors import HookNameError, SteerError
 from tl_steer.lens.protocol import SteerableModel
 from tl_steer.lens.unembedding import vocabulary_scores
 
 
-def top_tokens(model: SteerableModel, directions: Directions, *, k: int = 10) -> pd.DataFrame:
+def top_tokens(
+    model: SteerableModel, directions: Directions | Direction, *, k: int = 10
+) -> pd.DataFrame:
     """The tokens whose logits a direction raises most, and lowers most, through the unembedding.
 
     The score is ``W_Uᵀ (γ ⊙ v̂)`` with the final norm's weight ``γ``, centred over the vocabulary
@@ -19,7 +22,7 @@ def top_tokens(model: SteerableModel, directions: Directions, *, k: int = 10) ->
 
     Args:
         model: The one that the directions were read from.
-        directions: Of sites that write to the residual stream, at any layers.
+        directions: One or several, of sites that write to the residual stream, at any layers.
         k: How many tokens each way.
 
     Returns:
@@ -34,6 +37,8 @@ def top_tokens(model: SteerableModel, directions: Directions, *, k: int = 10) ->
             ``attn.hook_z``.
         NonFiniteError: For a zero direction.
     """
+    if isinstance(directions, Direction):
+        directions = Directions({directions.hook_name: directions})
     width = int(model.cfg.d_model)
     for name, direction in directions.items():
         direction.check_fits(model)

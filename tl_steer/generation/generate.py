@@ -23,8 +23,15 @@ def generate(
     model: SteerableModel,
     prompts: str | Sequence[str],
     steering: Steering | None = None,
-    sampling: Sampling = Sampling(),  # noqa: B008, frozen
+    sampling: Sampling | None = None,
     *,
+    max_new_tokens: int | None = None,
+    samples: int | None = None,
+    temperature: float | None = None,
+    top_p: float | None = None,
+    top_k: int | None = None,
+    seed: int | None = None,
+    stop_at_eos: bool | None = None,
     chat: Chat | None = None,
     prepend_bos: bool | None = None,
     max_tokens: int | None = None,
@@ -41,7 +48,14 @@ def generate(
         prompts: One or many, of any lengths.
         steering: What to do while the model reads and writes. Settings per row are for the prompts,
             or for prompts × samples, the samples of a prompt next to each other.
-        sampling: How texts are drawn, how many and how long.
+        sampling: How texts are drawn, how many and how long; or by name:
+        max_new_tokens: This and the next six instead of a ``sampling``, each as there.
+        samples: Continuations of each prompt.
+        temperature: Divides the logits; 0 is greedy.
+        top_p: Keep the likeliest tokens that together reach this probability.
+        top_k: Keep so many of the likeliest tokens.
+        seed: Of the random numbers.
+        stop_at_eos: Whether a continuation ends with the end-of-text token.
         chat: Put each prompt into the tokenizer's chat template, as the user's turn.
         prepend_bos: Whether prompts begin with a beginning-of-text token; ``None`` does what
             TransformerLens does with this model, or leaves it to the chat template.
@@ -58,12 +72,22 @@ def generate(
         MismatchError: For settings of another number of rows.
         NonFiniteError: When logits become NaN or infinite, with the steered hook points.
     """
+    drawn = Sampling.given(
+        sampling,
+        max_new_tokens=max_new_tokens,
+        samples=samples,
+        temperature=temperature,
+        top_p=top_p,
+        top_k=top_k,
+        seed=seed,
+        stop_at_eos=stop_at_eos,
+    )
     conditions = {"unsteered": None} if steering is None else {"steered": steering}
     return compare(
         model,
         prompts,
         conditions,
-        sampling,
+        drawn,
         chat=chat,
         prepend_bos=prepend_bos,
         max_tokens=max_tokens,
@@ -76,8 +100,15 @@ def compare(
     model: SteerableModel,
     prompts: str | Sequence[str],
     conditions: Steering | Mapping[str, Steering | None],
-    sampling: Sampling = Sampling(),  # noqa: B008, frozen
+    sampling: Sampling | None = None,
     *,
+    max_new_tokens: int | None = None,
+    samples: int | None = None,
+    temperature: float | None = None,
+    top_p: float | None = None,
+    top_k: int | None = None,
+    seed: int | None = None,
+    stop_at_eos: bool | None = None,
     chat: Chat | None = None,
     prepend_bos: bool | None = None,
     max_tokens: int | None = None,
@@ -91,7 +122,14 @@ def compare(
         prompts: One or many, of any lengths.
         conditions: One steering, to be compared with none; or a steering for each name, with
             ``None`` for the model as it is.
-        sampling: How texts are drawn, how many and how long.
+        sampling: How texts are drawn, how many and how long; or by name:
+        max_new_tokens: This and the next six instead of a ``sampling``, each as there.
+        samples: Continuations of each prompt.
+        temperature: Divides the logits; 0 is greedy.
+        top_p: Keep the likeliest tokens that together reach this probability.
+        top_k: Keep so many of the likeliest tokens.
+        seed: Of the random numbers.
+        stop_at_eos: Whether a continuation ends with the end-of-text token.
         chat: Put each prompt into the tokenizer's chat template, as the user's turn.
         prepend_bos: Whether prompts begin with a beginning-of-text token.
         max_tokens: Padded tokens in a batch, continuations included; by default from memory.
@@ -107,8 +145,18 @@ def compare(
         NonFiniteError: When logits become NaN or infinite, with the steered hook points.
 
     Example:
-        >>> ts.compare(model, prompts, {"none": None, "glad": ts.Steering(ts.Add(joy, 4.0))})
+        >>> ts.compare(model, prompts, {"none": None, "glad": glad}, max_new_tokens=20)
     """
+    sampling = Sampling.given(
+        sampling,
+        max_new_tokens=max_new_tokens,
+        samples=samples,
+        temperature=temperature,
+        top_p=top_p,
+        top_k=top_k,
+        seed=seed,
+        stop_at_eos=stop_at_eos,
+    )
     require_steerable(model)
     if isinstance(conditions, Steering):
         conditions = {"unsteered": None, "steered": conditions}

@@ -1,5 +1,6 @@
 """Generations: what a model wrote, as a tidy frame."""
 
+import textwrap
 from dataclasses import dataclass
 
 import pandas as pd
@@ -7,6 +8,8 @@ import pandas as pd
 from tl_steer.errors import DataError
 from tl_steer.generation.sampling import Sampling
 from tl_steer.html import table_html
+
+_WIDTH = 96
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +66,24 @@ class Generations:
         """Say what there is."""
         return f"Generations({len(self)} texts; {', '.join(self.conditions)}; {self.sampling})"
 
+    def __str__(self) -> str:
+        """Every prompt with what was written, one condition below the other, wrapped."""
+        width = max(map(len, self.conditions))
+        lines = []
+        for (_, sample), part in self.frame.groupby(["prompt_index", "sample"], sort=False):
+            lines.append(_wrapped(part["prompt"].iloc[0], "") if not sample else "")
+            for condition, text in zip(part["condition"], part["text"], strict=True):
+                lines.append(_wrapped(text, f"  {condition:<{width}} │ "))
+        return "\n".join(lines)
+
     def _repr_html_(self) -> str:
         wide = self.side_by_side()
         columns = {str(name): [str(text) for text in wide[name]] for name in wide}
         return table_html(columns, caption=repr(self))
+
+
+def _wrapped(text: str, before: str) -> str:
+    """A text on lines of one length, behind a name that stands before the first of them."""
+    after = " " * max(len(before) - 2, 0) + "│ " * bool(before)
+    found = textwrap.wrap(" ".join(text.split()), _WIDTH - len(before)) or [""]
+    return "\n".join((after if number else before) + line for number, line in enumerate(found))

@@ -1,6 +1,7 @@
 """From logits to tokens, with random numbers that belong to the row and not to the batch."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -55,6 +56,29 @@ class Sampling:
             raise SteerError(
                 f"max_new_tokens={self.max_new_tokens} and samples={self.samples}: at least 1."
             )
+
+    @classmethod
+    def given(cls, sampling: "Sampling | None", **settings: Any) -> "Sampling":
+        """Take settings as a whole or one by one, and not both.
+
+        Raises:
+            SteerError: For both, or what is no ``Sampling``.
+        """
+        named = {name: value for name, value in settings.items() if value is not None}
+        if sampling is None:
+            return cls(**named)
+        if not isinstance(sampling, cls):
+            raise SteerError(
+                f"Expected a Sampling, got {sampling!r}. Write Sampling(max_new_tokens=20), or the "
+                "settings by name: max_new_tokens=20, temperature=0.8."
+            )
+        if named:
+            shown = ", ".join(f"{name}={value!r}" for name, value in named.items())
+            raise SteerError(
+                f"{sampling} and {shown}: settings come as a Sampling or by name, not both. Write "
+                f"dataclasses.replace(sampling, {shown}), or leave one of them out."
+            )
+        return sampling
 
     def draw(
         self, logits: Float[Tensor, "batch d_vocab"], uniform: Float[Tensor, " batch"]
