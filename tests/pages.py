@@ -10,13 +10,17 @@ Comments say the rest; each stands alone, and those about a block stand right be
     the value of a block's last line is printed too. Numbers may differ by one in a hundred.
 ``<!-- refused -->``
     The block of Python that follows is refused; what is said is printed.
+``<!-- warns -->``
+    The block of Python that follows warns; warnings are printed after what it prints.
 ``<!-- needs: package -->``
-    The block of Python that follows needs a package that tests do not have; it is only compiled.
+    The block of Python that follows needs what tests do not have, and is only compiled. With
+    ``<!-- needs: minutes -->`` it is run where TL_STEER_MINUTES is set (``nox -s pages``).
 
 ``python tests/pages.py docs/first_steps.md`` writes the outputs anew.
 """
 
 import ast
+import csv
 import io
 import math
 import os
@@ -29,7 +33,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 from typing import Any
+from zlib import crc32
 
 from markdown_it import MarkdownIt
 
@@ -39,7 +45,7 @@ PAGES = [
     for path in (*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")))
     if "```python" in path.read_text(encoding="utf-8")
 ]
-_COMMENT = re.compile(r"<!--\s*(hidden|output|refused|needs)\b:?(.*?)-->\s*", re.DOTALL)
+_COMMENT = re.compile(r"<!--\s*(hidden|output|refused|warns|needs)\b:?(.*?)-->\s*", re.DOTALL)
 _NUMBER = re.compile(r"(?<![\w.])[-−+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?(?![\w])")
 
 
@@ -53,6 +59,7 @@ class Block:
 
     hidden: bool = False
     refused: bool = False
+    warns: bool = False
     needs: str = ""
     output: str | None = None
     """What the page says that it prints; ``None`` where it does not say."""
@@ -74,8 +81,8 @@ def blocks_of(text: str) -> list[Block]:
         elif token.type == "fence":
             line = token.map[0] + 1
             if token.info == "python":
-                refused, needs = "refused" in about, about.get("needs", "")
-                found.append(Block(token.content, line, refused=refused, needs=needs))
+                said = {name: name in about for name in ("refused", "warns")}
+                found.append(Block(token.content, line, needs=about.get("needs", ""), **said))
             elif "output" in about:
                 found[-1].output = token.content
                 found[-1].output_lines = (line, token.map[1] - 1)
@@ -95,15 +102,13 @@ class Page:
         for block in blocks_of(text):
             # Lines are those of the page, in tracebacks too.
             tree = ast.parse("\n" * block.line + block.code, str(self.path))
-            if block.needs:
+            if block.needs and (block.needs != "minutes" or "TL_STEER_MINUTES" not in os.environ):
                 compile(tree, str(self.path), "exec")
                 continue
+            run = self._refused if block.refused else self._warned if block.warns else self._execute
             printed = io.StringIO()
             with redirect_stdout(printed):
-                if block.refused:
-                    self._refused(tree)
-                else:
-                    self._execute(tree)
+                run(tree)
             yield block, printed.getvalue()
 
     def _execute(self, tree: ast.Module) -> None:
@@ -125,6 +130,15 @@ class Page:
             print(f"{type(error).__name__}: {error}")
         else:
             raise AssertionError(f"{self.path}: nothing was refused.")
+
+    def _warned(self, tree: ast.Module) -> None:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            self._execute(tree)
+        if not caught:
+            raise AssertionError(f"{self.path}: there was no warning.")
+        for each in caught:
+            print(f"{each.category.__name__}: {each.message}")
 
 
 def same(printed: str, shown: str) -> bool:
@@ -218,6 +232,31 @@ def read_reviews(model: Any, n: int = 32, at: Any = "hook_resid_post") -> Any:
 
     reviews = ts.rotten_tomatoes().sample(n, seed=0)
     return reviews, ts.capture(model, reviews, at=at, progress=False)
+
+
+def small_study() -> Any:
+    """A sweep, a comparison with controls, a table and a choice, of a study that nobody ran."""
+    sys.path.append(str(ROOT / "tests" / "reports"))
+    from frames_of import cells_of, chosen, controlled_of, table, texts_of_cells
+
+    swept = SimpleNamespace(cells=cells_of(), texts=texts_of_cells())
+    return swept, controlled_of(), table(), chosen()
+
+
+def raters_answer(folder: str) -> None:
+    """Two raters fill in a sheet that was saved: each knows what the other thinks, nearly."""
+    sheet = list(
+        csv.DictReader((Path(folder) / "sheet.csv").open(encoding="utf-8-sig", newline=""))
+    )
+    for rater, other in (("Ada", 0), ("Ben", 1)):
+        path = Path(folder) / f"{rater}.csv"
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, list(sheet[0]))
+            writer.writeheader()
+            for row in sheet:
+                opinion = crc32(row["item"].encode())
+                rating = 1 + (opinion + other * (opinion % 7 == 0)) % 5
+                writer.writerow(row | {"rater": rater, "rating": str(rating)})
 
 
 if __name__ == "__main__":
