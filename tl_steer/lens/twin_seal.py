@@ -15,8 +15,13 @@ _HOOKS = (
 )
 
 
-_HARMLESS = ("transformer_lens.", "transformers.", "tl_steer.lens.cache_names")
-"""Modules whose hooks are needed by the bridge itself."""
+_HARMLESS = (
+    "transformer_lens.",
+    "transformers.",
+    "tl_steer.lens.cache_names",
+    "tl_steer.lens.kept_cache",
+)
+"""Modules whose hooks are needed by the bridge itself, or change nothing."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -175,7 +175,7 @@ class Steering:
 
         A scope needs to know where in the text a pass stands, which hooks are not told. For as
         long as somebody holds these hooks, the model carries a listener that reads the attention
-        mask of its calls, and what a cache needs to reach the layers. :func:`steer` is the same
+        mask of its calls and, on a bridge, whether its cache was kept. :func:`steer` is the same
         without that condition.
 
         Args:
