@@ -10,6 +10,7 @@ from tl_steer.activations.reads import MeanOfTokens, Read
 from tl_steer.activations.template_tokens import warn_of_template_tokens
 from tl_steer.data.contrast import ContrastSet
 from tl_steer.data.texts import plain_texts
+from tl_steer.errors import DataError
 from tl_steer.lens.pieces import pieces
 from tl_steer.lens.protocol import SteerableModel, require_steerable
 from tl_steer.lens.tokens import tokenize
@@ -50,6 +51,8 @@ def tokens_read(
     """
     require_steerable(model)
     plain = texts.texts if isinstance(texts, ContrastSet) else plain_texts(texts, "texts")
+    if not plain:
+        raise DataError("there is no text to read.")
     rows = tokenize(model, plain, prepend_bos=prepend_bos)
     warn_of_template_tokens(model, plain, read)
     reader = Reader(model, (), plain, rows, read, leave_out)
