@@ -111,14 +111,6 @@ def notebooks(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none")
-def pages(session: nox.Session) -> None:
-    """The blocks of README and docs, those that take minutes included."""
-    programs = environment(session, NEWEST)
-    session.env["TL_STEER_MINUTES"] = "1"
-    run(session, programs, "pytest", "tests/test_docs.py", *session.posargs)
-
-
-@nox.session(venv_backend="none")
 def benchmarks(session: nox.Session) -> None:
     """What steering costs, printed; each figure is a ratio within one run."""
     programs = environment(session, NEWEST)
