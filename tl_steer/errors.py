@@ -29,6 +29,10 @@ class StorageError(SteerError):
     """A file that is damaged, hostile, from a newer version, or of another kind."""
 
 
+class FileError(StorageError, DataError):
+    """A file that cannot be opened, or is not what it should be; its name is in the message."""
+
+
 class LargeDoseWarning(UserWarning):
     """An addition so large beside the activations that text is likely to fall apart."""
 

@@ -3,7 +3,6 @@
 import html
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from tl_steer.data.readers import csv_columns, frame_columns, jsonl_columns
 from tl_steer.data.splits import Sides, permuted_labels, random_orders, stratified
 from tl_steer.data.texts import cut, plain_texts, short, split_by_label, split_pairs
 from tl_steer.errors import DataError
+from tl_steer.files.opening import AnyPath, naming
 
 
 @dataclass(frozen=True, init=False)
@@ -94,7 +94,7 @@ class ContrastSet:
         Args:
             texts: The texts, in any order.
             labels: As many labels, of exactly two values, of whatever type.
-            positive: The label of the texts that have the property.
+            positive: The label of the texts that have the property, as a number or as text.
             name: What the set is called in reports.
             source: Where the texts come from, in words.
 
@@ -108,7 +108,7 @@ class ContrastSet:
     @classmethod
     def from_jsonl(
         cls,
-        path: str | PathLike[str],
+        path: AnyPath,
         *,
         text: str = "text",
         label: str = "label",
@@ -122,7 +122,7 @@ class ContrastSet:
             path: The file, in UTF-8.
             text: The field that holds the text.
             label: The field that holds its label.
-            positive: The label of the texts that have the property.
+            positive: The label of the texts that have the property, as a number or as text.
             pair: The fields of the positive and the negative text, for a file of pairs, e.g.
                 `("chosen", "rejected")`. `text`, `label` and `positive` are then not used.
             name: What the set is called in reports; the file's name unless given.
@@ -137,7 +137,7 @@ class ContrastSet:
     @classmethod
     def from_csv(
         cls,
-        path: str | PathLike[str],
+        path: AnyPath,
         *,
         text: str = "text",
         label: str = "label",
@@ -147,13 +147,12 @@ class ContrastSet:
     ) -> "ContrastSet":
         """Read a CSV file with a header: labelled texts, or pairs. See `from_jsonl`.
 
-        Labels that are all numbers are read as numbers, others as text.
+        Cells are read as they stand: `positive="5"` and `positive=5` both find a 5.
 
         Raises:
-            DataError: The file cannot be read, a column is missing, or the texts or labels do
-                not fit.
+            DataError: As `from_jsonl`, and for a row (named) not as wide as the header.
         """
-        columns = csv_columns(path, pair or (text, label), text_names=pair or (text,))
+        columns = csv_columns(path, pair or (text, label))
         return cls._read(columns, positive, pair, name or Path(path).stem, str(path))
 
     @classmethod
@@ -185,11 +184,12 @@ class ContrastSet:
         name: str,
         source: str,
     ) -> "ContrastSet":
-        if pair is not None:
-            sides = map(plain_texts, columns, pair)
-            return cls(*sides, paired=True, name=name, source=source)
-        texts, labels = plain_texts(columns[0], "texts"), columns[1]
-        return cls.labelled(texts, labels, positive=positive, name=name, source=source)
+        with naming(source):
+            if pair is not None:
+                sides = map(plain_texts, columns, pair)
+                return cls(*sides, paired=True, name=name, source=source)
+            texts, labels = plain_texts(columns[0], "texts"), columns[1]
+            return cls.labelled(texts, labels, positive=positive, name=name, source=source)
 
     @property
     def texts(self) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from tl_steer.data.cache import build_once, cache_dir
 from tl_steer.data.wheels import PinnedWheel, unpack
-from tl_steer.errors import AssetError
+from tl_steer.errors import AssetError, FileError
 from tl_steer.lens.loading import Kind, load_local
 from tl_steer.lens.protocol import SteerableModel
 
@@ -58,8 +58,11 @@ def packaged_model(
         SteerError: ``hooked`` on TransformerLens 4.
     """
     folder = packaged_model_dir(progress=progress)
-    with _quiet_transformers():
-        return load_local(folder, name=_NAME, kind=kind, device=device, dtype=dtype)
+    try:
+        with _quiet_transformers():
+            return load_local(folder, name=_NAME, kind=kind, device=device, dtype=dtype)
+    except FileError as error:
+        raise AssetError(f"{error} Delete {folder}, and it is made anew.") from error
 
 
 def packaged_model_dir(*, progress: bool = True) -> Path:

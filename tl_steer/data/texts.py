@@ -1,11 +1,16 @@
 """What counts as a text, a pair and a label; everything else is refused in words."""
 
+import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence, Set
+from decimal import Decimal
 from typing import Any
 
 import pandas as pd
 
 from tl_steer.errors import DataError
+
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 def plain_texts(values: object, what: str) -> tuple[str, ...]:
@@ -30,6 +35,11 @@ def plain_texts(values: object, what: str) -> tuple[str, ...]:
             raise DataError(
                 f"{what}[{index}] is {short(text)}, a {type(text).__name__}. "
                 "Every item should be a text."
+            )
+        if _HALF.search(text):
+            raise DataError(
+                f"{what}[{index}] is {short(text)}, with half of a character (a lone surrogate), "
+                "which no tokenizer takes. Was it cut in the middle, or read in a wrong encoding?"
             )
     empty = [index for index, text in enumerate(texts) if not text.strip()]
     if empty:
@@ -67,7 +77,7 @@ def split_by_label(
     Args:
         texts: The texts.
         labels: One for each text, of exactly two values.
-        positive: One of the two.
+        positive: One of the two; or what reads the same, as "1" and 1 do, where neither equals it.
 
     Raises:
         DataError: The numbers differ, a label is missing, the labels are not of two values, or
@@ -83,7 +93,15 @@ def split_by_label(
             raise DataError(
                 f"labels[{index}] is {short(label)}. Every text needs a label, a number or a word."
             )
+        if isinstance(label, str) and not label.strip():
+            raise DataError(
+                f"The labels that came are not all there: labels[{index}] is {short(label)}. "
+                "Every text needs one."
+            )
     values = list(dict.fromkeys(listed))
+    if positive not in values:
+        alike = [value for value in values if _reading(value) == _reading(positive)]
+        positive = alike[0] if len(alike) == 1 else positive
     if len(values) != 2 or positive not in values:
         came = ", ".join(short(value) for value in values[:6]) or "none"
         more = f" and {len(values) - 6} more" if len(values) > 6 else ""
@@ -96,6 +114,16 @@ def split_by_label(
         [text for text, label in labelled if label == positive],
         [text for text, label in labelled if label != positive],
     )
+
+
+def _reading(value: object) -> object:
+    """What a label says, whether it is a text or not: 1, "1", "1.0", True and "true" are alike."""
+    if isinstance(value, int):
+        return Decimal(value)
+    text = str(value).strip()
+    if text.casefold() in ("true", "false"):
+        return Decimal(text.casefold() == "true")
+    return Decimal(text) if _NUMBER.fullmatch(text) else text
 
 
 def short(value: object) -> str:

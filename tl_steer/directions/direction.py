@@ -219,6 +219,17 @@ class Direction:
 
         return save({self.hook_name: self}, path)
 
+    @classmethod
+    def load(cls, path: str | Path) -> "Direction":
+        """Read the direction of a file that holds one; nothing in the file is executed.
+
+        Raises:
+            StorageError: For a file that cannot be read, is damaged, or holds several directions.
+        """
+        from tl_steer.directions.storage import load_one
+
+        return load_one(path)
+
     def __repr__(self) -> str:
         """One line: what, where, how large, from what."""
         origin = self.provenance

@@ -10,16 +10,18 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save
+from safetensors.numpy import save
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 
 from tl_steer.data import ContrastSet, imdb, rotten_tomatoes
 from tl_steer.data.cache import build_once, cache_dir
-from tl_steer.errors import DataError, StorageError
+from tl_steer.errors import DataError, FileError, StorageError
 from tl_steer.evaluation.judges import checked_texts
+from tl_steer.files.json_files import parsed_object
+from tl_steer.files.opening import read_text, reading
+from tl_steer.files.tensors import read_tensors
 
 _logger = logging.getLogger(__name__)
 
@@ -203,23 +205,15 @@ def load_judge(folder: Path) -> SentimentJudge:
         StorageError: Something is missing, damaged, or from another version; the message names the
             folder to delete.
     """
+    settings, weights = folder / _SETTINGS_FILE, folder / _WEIGHTS_FILE
     try:
-        settings = json.loads((folder / _SETTINGS_FILE).read_text(encoding="utf-8"))
-        arrays = load_file(folder / _WEIGHTS_FILE)
-        return _restored(settings, arrays)
-    # What reading and json, safetensors and scikit-learn say of files that are not what they were.
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        RecursionError,
-        SafetensorError,
-    ) as error:
+        described = parsed_object(read_text(settings), str(settings))
+        tensors, _ = read_tensors(weights, "", "")
+        with reading(folder, "a judge as it was written", ""):
+            return _restored(described, {name: each.numpy() for name, each in tensors.items()})
+    except FileError as error:
         raise StorageError(
-            f"{folder}: the sentiment judge there cannot be read ({error!r}). It should hold "
-            f"{_SETTINGS_FILE} and {_WEIGHTS_FILE} as they were written. Delete the folder: "
+            f"{folder}: the sentiment judge there cannot be read: {error} Delete the folder: "
             "sentiment_judge() trains it again, in about half a minute."
         ) from error
 
@@ -233,6 +227,8 @@ def _restored(settings: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Sent
         raise ValueError("the vocabulary has entries that are not words")
     if not idf.shape == coefficients.shape == (len(vocabulary),) or intercept.shape != (1,):
         raise ValueError("vocabulary and weights differ in length")
+    if any(array.dtype.kind != "f" for array in (idf, coefficients, intercept)):
+        raise ValueError("a weight is of another type")
     if not all(np.isfinite(array).all() for array in (idf, coefficients, intercept)):
         raise ValueError("a weight is not a finite number")
     vectorizer = _vectorizer(vocabulary=vocabulary)

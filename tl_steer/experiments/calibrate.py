@@ -19,7 +19,7 @@ from tl_steer.experiments.grid import DirectionGrid, grid, in_both
 from tl_steer.experiments.measures import Measures, ModelFactory, loaded
 from tl_steer.experiments.optuna_search import Optuna
 from tl_steer.experiments.running import Runner
-from tl_steer.experiments.store import CellStore, write_parquet
+from tl_steer.experiments.store import CellStore, keep_frame
 from tl_steer.experiments.strength_search import StrengthSearch
 from tl_steer.experiments.swept import Swept
 from tl_steer.experiments.tries import Row, Tries
@@ -169,7 +169,7 @@ def calibrate(
     )
     if folder is not None:
         calibration.swept.save(folder)
-        write_parquet(calibration.curve, Path(folder) / "curve.parquet")
+        keep_frame(calibration.curve, Path(folder) / "curve.parquet", key="curve")
     return calibration
 
 

@@ -32,7 +32,9 @@ class Runner:
         """
         known = described(self.model, self.job, cells)
         store = self.job.store
-        found = {} if store is None else {k: store.read(k) for k in known.keys if k in store}
+        sizes = [len(cell.prompts.prompts) * cell.sampling.samples for cell in cells]
+        rows = dict(zip(known.keys, sizes, strict=True))
+        found = {} if store is None else store.finished(rows)
         keys = {id(cell): key for cell, key in zip(cells, known.keys, strict=True)}
         groups: list[Group] = []
         for group in Grid(tuple(cells)).groups(self.rows or known.rows):

@@ -1,7 +1,6 @@
 """What a reader needs to repeat a study, and what can be told of its limits."""
 
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 
 from tl_steer.evaluation.controlled import NONE, Controlled
 from tl_steer.evaluation.judges import Judge
@@ -11,8 +10,8 @@ from tl_steer.experiments.control_conditions import Controls
 from tl_steer.experiments.measures import ModelFactory, is_model
 from tl_steer.generation.sampling import Sampling
 from tl_steer.lens.protocol import SteerableModel, device_of
+from tl_steer.lens.versions import versions
 
-_PACKAGES = ("tl_steer", "transformer-lens", "transformers", "torch")
 _FEW_PROMPTS, _FEW_CONTROLS = 32, 30
 
 
@@ -45,7 +44,7 @@ def facts_of(
         "instruction": repr(controls.instruction) if controls.instruction else "none",
         "sampling": repr(samplings[0]),
         "seeds": ", ".join(str(each.seed) for each in samplings),
-        "versions": ", ".join(f"{name} {version(name)}" for name in _PACKAGES),
+        "versions": ", ".join(f"{name} {version}" for name, version in versions().items()),
     }
 
 

@@ -1,6 +1,7 @@
 """Swept: every text of a sweep, and what each cell comes to."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,11 +11,16 @@ import pandas as pd
 from tl_steer.errors import DataError
 from tl_steer.evaluation.diversity import distinct_n, repetition
 from tl_steer.evaluation.statistics import mean_interval
-from tl_steer.experiments.store import read_parquet, write_parquet
+from tl_steer.experiments.store import keep_frame, kept_frame
 
 SETTINGS = ("direction", "hook_name", "layer", "strength", "dose", "scope", "prompts", "seed")
 """The columns that say which setting a row belongs to."""
 
+_WORDS = ("cell", "direction", "hook_name", "scope", "prompts")
+_NUMBERS = ("layer", "strength", "dose", "seed", "prompt_index", "nll", "n_tokens", "kl")
+_FILES = ("texts.parquet", "cells.parquet")
+
+_MOST = 700.0  # Nats a token; what is more has no perplexity that a float holds.
 _DRAWS = 1999  # of the bootstrap, for each judge and cell
 
 
@@ -65,8 +71,8 @@ class Swept:
         """Write ``texts.parquet`` and ``cells.parquet`` into a folder."""
         to = Path(folder)
         to.mkdir(parents=True, exist_ok=True)
-        write_parquet(self.texts, to / "texts.parquet")
-        write_parquet(self.cells, to / "cells.parquet")
+        for name, frame in zip(_FILES, (self.texts, self.cells), strict=True):
+            keep_frame(frame, to / name, key=name)
         return to
 
     @classmethod
@@ -76,12 +82,9 @@ class Swept:
         Raises:
             DataError: When there is no such file, or it is not one of a sweep.
         """
-        texts = read_parquet(Path(folder) / "texts.parquet")
-        cells = read_parquet(Path(folder) / "cells.parquet")
-        missing = {"cell", *SETTINGS, "text"} - set(texts.columns)
-        if missing:
-            raise DataError(f"{folder}: no sweep; {', '.join(sorted(missing))} lacking.")
+        texts, cells = (kept_frame(Path(folder) / name) for name in _FILES)
         judges = [name.removesuffix("_share") for name in cells if name.endswith("_share")]
+        _require(texts, (*_WORDS, "text"), (*_NUMBERS, *judges), f"{Path(folder) / _FILES[0]}")
         return cls(texts, tuple(judges))
 
     def _cell(self, key: str, part: pd.DataFrame) -> dict[str, object]:
@@ -135,4 +138,21 @@ class Swept:
 
 
 def _perplexity(part: pd.DataFrame, suffix: str) -> float:
-    return math.exp(float(part[f"nll{suffix}"].sum()) / float(part[f"n_tokens{suffix}"].sum()))
+    tokens = float(part[f"n_tokens{suffix}"].sum())
+    nats = float(part[f"nll{suffix}"].sum()) / tokens if tokens else math.nan
+    return math.inf if nats > _MOST else math.exp(nats)
+
+
+def _require(texts: pd.DataFrame, words: Sequence[str], numbers: Sequence[str], where: str) -> None:
+    """Refuse a frame that is not one of a sweep."""
+    lacking = [name for name in (*words, *numbers) if name not in texts]
+    if lacking:
+        raise DataError(f"{where}: no sweep; {', '.join(lacking)} lacking.")
+    if texts.empty:
+        raise DataError(f"{where}: no sweep; there is no text in it.")
+    for name in words:
+        if not all(isinstance(each, str) for each in texts[name]):
+            raise DataError(f"{where}: no sweep; the column {name!r} should hold texts.")
+    for name in numbers:
+        if texts[name].dtype.kind not in "iuf":
+            raise DataError(f"{where}: no sweep; the column {name!r} should hold numbers.")

@@ -60,7 +60,7 @@ _ORDER = (
     "hook_mlp_out",
     "hook_resid_post",
 )
-_NUMBER = re.compile("0|[1-9][0-9]*")
+_NUMBER = re.compile("0|[1-9][0-9]{0,5}")
 _BLOCK = re.compile(r"blocks\.(?P<layer>\{[^}]*\}|[^.]+)\.(?P<site>.+)")
 
 
@@ -178,11 +178,11 @@ def _expand(model: SteerableModel, pattern: str) -> list[str]:
     return [f"blocks.{number}.{site}" for number in layers]
 
 
-def _layers(text: str, n_layers: int) -> list[int]:
+def _layers(text: str, n_layers: int) -> Sequence[int]:
     if text == "*":
-        return list(range(n_layers))
+        return range(n_layers)
     if span := re.fullmatch(r"\{([0-9]+)\.\.([0-9]+)\}", text):
-        return list(range(int(span[1]), int(span[2]) + 1))
+        return range(int(span[1]), int(span[2]) + 1)
     if re.fullmatch(r"\{[0-9]+(,\s*[0-9]+)*\}", text):
         return [int(number) for number in text.strip("{}").split(",")]
     if not _NUMBER.fullmatch(text):

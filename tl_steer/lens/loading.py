@@ -6,7 +6,9 @@ from typing import Any, Literal
 import torch
 
 from tl_steer.errors import SteerError
+from tl_steer.files.opening import reading
 from tl_steer.lens.cache_names import pass_cache_on_for_good
+from tl_steer.lens.checkpoint import read_checkpoint
 from tl_steer.lens.protocol import SteerableModel
 
 Kind = Literal["bridge", "hooked"]
@@ -33,27 +35,13 @@ def load_local(
         dtype: Of weights and activations.
 
     Raises:
-        SteerError: For a folder without a checkpoint, and for ``hooked`` where it cannot be had.
+        SteerError: For a folder without a checkpoint, or with one that is damaged or lacks weights;
+            for a model that needs code of its own; and for ``hooked`` where it cannot be had.
     """
     path = Path(folder)
-    if not (path / "config.json").is_file():
-        raise SteerError(f"{path}: no config.json; give the folder of a Hugging Face checkpoint.")
-    if not any(path.glob("*.safetensors")):
-        raise SteerError(
-            f"{path}: no *.safetensors. Pickled weights are not read, because reading them can run "
-            "code; save them again with save_pretrained(folder, safe_serialization=True)."
-        )
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
-    hf_model = AutoModelForCausalLM.from_pretrained(
-        path,
-        local_files_only=True,
-        use_safetensors=True,
-        dtype=dtype,
-        attn_implementation="eager",
-    )
-    return wrap(hf_model, tokenizer, name=name or path.resolve().name, kind=kind, device=device)
+    hf_model, tokenizer = read_checkpoint(path, dtype)
+    with reading(path, "a checkpoint that can be used", "Copy the folder again, whole."):
+        return wrap(hf_model, tokenizer, name=name or path.resolve().name, kind=kind, device=device)
 
 
 def wrap(

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tl_steer.errors import StorageError
+from tl_steer.files.csv_files import SEPARATORS, Record, records
+from tl_steer.files.opening import read_bytes, require_no_zeros
 from tl_steer.people.cells import MARK, unguarded
-
-_SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 
 
 @dataclass(frozen=True)
@@ -41,14 +41,14 @@ def read_rows(path: Path, *, needs: Sequence[str]) -> list[Row]:
             with more cells than there are columns.
     """
     text = _decoded(path)
-    records = _records(path, text, needs)
-    _, heads = records[0]
-    names = [unguarded(head).strip().casefold() for head in heads]
+    found = _records(path, text, needs)
+    names = [unguarded(head).strip().casefold() for head in found[0].cells]
     repeated = [name for name in needs if names.count(name) > 1]
     if repeated:
         raise StorageError(f"{path}: two columns are called {repeated[0]!r}. Take one of them out.")
     rows = []
-    for line, cells in records[1:]:
+    for record in found[1:]:
+        line, cells = record.line, record.cells
         if not any(cell.strip() for cell in cells):
             continue
         if any(cell.strip() for cell in cells[len(names) :]):
@@ -62,10 +62,7 @@ def read_rows(path: Path, *, needs: Sequence[str]) -> list[Row]:
 
 
 def _decoded(path: Path) -> str:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise StorageError(f"{path}: cannot be read: {error.strerror}.") from error
+    data = read_bytes(path)
     encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
         text = data.decode(encoding)
@@ -73,8 +70,7 @@ def _decoded(path: Path) -> str:
         if encoding == "utf-16":
             raise StorageError(f"{path}: not whole UTF-16 ({error.reason}).") from error
         text = _of_windows(path, data)
-    if "\0" in text:
-        raise StorageError(f"{path}: holds zero bytes, so it is no CSV file. Save it as CSV.")
+    require_no_zeros(path, text)
     return text.removeprefix(MARK)
 
 
@@ -89,39 +85,23 @@ def _of_windows(path: Path, data: bytes) -> str:
         ) from error
 
 
-def _records(path: Path, text: str, needs: Sequence[str]) -> list[tuple[int, list[str]]]:
+def _records(path: Path, text: str, needs: Sequence[str]) -> list[Record]:
     """Records with the lines where they begin, cut at whichever separator gives the heads."""
     skipped = 0
     first, _, rest = text.partition("\n")
-    if first.strip().strip('"').casefold() in [f"sep={separator}" for separator in _SEPARATORS]:
+    if first.strip().strip('"').casefold() in [f"sep={separator}" for separator in SEPARATORS]:
         # Some spreadsheets write their separator down before everything else.
         text, skipped = rest, 1
-    for separator in _SEPARATORS:
+    for separator in SEPARATORS:
         try:
             head = next(csv.reader(io.StringIO(text, newline=""), delimiter=separator), [])
         except csv.Error:
             # No table between these: the others are tried, and the last word is below.
             continue
         if set(needs) <= {unguarded(name).strip().casefold() for name in head}:
-            return _parsed(path, text, separator, skipped)
+            return records(text, path, separator=separator, skipped=skipped)
     shown = (text.splitlines() or [""])[0][:80]
     raise StorageError(
         f"{path}: begins with {shown!r}; the heads {', '.join(needs)} are wanted in the first "
         "line, between commas, semicolons or tabs."
     )
-
-
-def _parsed(path: Path, text: str, separator: str, skipped: int) -> list[tuple[int, list[str]]]:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    records: list[tuple[int, list[str]]] = []
-    begins = 1 + skipped
-    try:
-        for cells in reader:
-            records.append((begins, cells))
-            begins = reader.line_num + 1 + skipped
-    except csv.Error as error:
-        raise StorageError(
-            f"{path}, line {begins}: not CSV with {_SEPARATORS[separator]} ({error}). "
-            "Open it in a spreadsheet, and save it as CSV again."
-        ) from error
-    return records

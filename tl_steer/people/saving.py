@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from tl_steer.errors import StorageError
-from tl_steer.files import write_whole
+from tl_steer.files.writing import write_whole
 from tl_steer.people.cells import csv_text
 from tl_steer.people.question import Question
 
