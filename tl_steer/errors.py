@@ -1,5 +1,7 @@
 """What can go wrong, in words: what came, what would fit, what to do."""
 
+from importlib.metadata import requires
+
 
 class SteerError(Exception):
     """Anything that tl_steer refuses. Raised before the model runs wherever that is possible."""
@@ -43,3 +45,14 @@ class TemplateTokenWarning(UserWarning):
 
 class AssetError(SteerError):
     """The packaged model or texts cannot be fetched, verified, unpacked or written."""
+
+
+def to_install(package: str) -> str:
+    """The command that installs an optional package, in a version that fits.
+
+    It names the package itself and not an extra of tl_steer, which only those have who installed
+    tl_steer by that name, and not who works in a clone of it.
+    """
+    declared = (each.split(";")[0].strip() for each in requires("tl_steer") or ())
+    named = [each for each in declared if each.startswith(package)]
+    return f'pip install "{named[0] if named else package}"'

@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
 import pandas as pd
@@ -160,6 +161,10 @@ def read_cell(folder: Path) -> None:
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
         found = store.finished({KEYS[0]: 3})
+    if not (store.folder / "cells" / f"{KEYS[0]}.parquet").exists():
+        assert not found
+        assert not heard
+        return
     if found:
         pd.testing.assert_frame_equal(found[KEYS[0]], texts_of_a_cell(KEYS[0]))
         return
@@ -222,11 +227,11 @@ def read_model(folder: Path) -> None:
 
 @cache
 def wheels() -> dict[str, bytes]:
-    from fake_wheels import make_wheel
-
-    folder = new_folder()
-    wheel = make_wheel(folder, {"tl_fake/a.bin": bytes(range(256)) * 20}, wanted=("tl_fake/a.bin",))
-    return {wheel.filename: (folder / wheel.filename).read_bytes()}
+    file = io.BytesIO()
+    with ZipFile(file, "w", ZIP_DEFLATED) as archive:
+        archive.writestr("tl_fake/a.bin", bytes(range(256)) * 20)
+        archive.writestr("tl_fake/other.bin", b"unwanted")
+    return {"tl_fake-1.0-py3-none-any.whl": file.getvalue()}
 
 
 def read_wheel(folder: Path) -> None:
@@ -249,7 +254,7 @@ def read_wheel(folder: Path) -> None:
 def read_reviews(folder: Path) -> None:
     with_cache = folder / "texts" / f"film-reviews-v{reviews._PREPARATION}"
     with_cache.parent.mkdir(exist_ok=True)
-    shutil.copytree(folder, with_cache, ignore=shutil.ignore_patterns("texts"))
+    shutil.copytree(folder, with_cache, symlinks=True, ignore=shutil.ignore_patterns("texts"))
     read_contrast(ts.rotten_tomatoes())
 
 

@@ -161,5 +161,5 @@ def test_what_cannot_be_is_refused() -> None:
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "krippendorff", None)
-    with pytest.raises(SteerError, match=r'pip install "tl_steer\[people\]"'):
+    with pytest.raises(SteerError, match=r'pip install "krippendorff>=0\.9"'):
         rated(PUBLISHED).agreement()

@@ -19,6 +19,7 @@ from frames_of import (
 )
 
 from tl_steer.errors import DataError, StorageError
+from tl_steer.people.cells import guarded, unguarded
 from tl_steer.reports import saving
 from tl_steer.reports.results import StudyResults
 
@@ -68,6 +69,19 @@ def test_what_is_written_is_what_was_found(tmp_path: Path) -> None:
     assert set(controls["direction"]) == {"mean difference"}
     assert (controls["kind"] == "random").sum() == 3
     assert results.html() == (folder / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("formula", ["=1+1", '=HYPERLINK("x")', "+1", "-1+2", "@SUM(A1)", "\t=1"])
+def test_no_cell_of_a_table_is_a_formula(tmp_path: Path, formula: str) -> None:
+    frame = pd.DataFrame({formula: [formula, "plain"], "n": [-1.5, 2.0]})
+    folder = study(table=frame, people=frame.rename_axis(formula)).save(tmp_path)
+    for name in ("table.csv", "people.csv"):
+        found = pd.read_csv(folder / name)
+        assert list(found["n"]) == [-1.5, 2.0]
+        for cell in (*found.columns, *found.select_dtypes("str").to_numpy().ravel()):
+            assert guarded(cell) == cell or cell.startswith("'")
+        assert unguarded(str(found.columns[-2])) == formula
+        assert [unguarded(cell) for cell in found.iloc[:, -2]] == [formula, "plain"]
 
 
 def test_the_pictures_of_the_markdown_lie_beside_it(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """An experiment that is ready to run: what is exchanged where, and what is measured."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 
@@ -75,6 +75,21 @@ class Experiment:
         """Keep some sites."""
         names = tuple(name for name in self.names if any(s.hook_name == name for s in sites))
         return replace(self, names=names, sites=tuple(sites))
+
+    def __copy__(self) -> "Experiment":
+        return self
+
+    def __deepcopy__(self, memo: object) -> "Experiment":
+        # A copy of a result is of the result, and not of the model.
+        return self
+
+    def __reduce__(self) -> tuple[Callable[[], None], tuple[()]]:
+        # Nor does a model go into a file with it.
+        return _left_behind, ()
+
+
+def _left_behind() -> None:
+    """What stands in a pickle for an experiment."""
 
 
 def experiment_of(

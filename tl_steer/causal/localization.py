@@ -52,8 +52,9 @@ class Localization:
     method: str
     """How effects were found."""
 
-    experiment: Experiment = field(repr=False)
-    """What was run, with the model: for :func:`~tl_steer.causal.verify.verify`."""
+    experiment: Experiment | None = field(repr=False)
+    """What was run, with the model: for :func:`~tl_steer.causal.verify.verify`. ``None`` where
+    this was pickled since: a model does not go into a pickle with it."""
 
     @property
     def ranking(self) -> pd.DataFrame:

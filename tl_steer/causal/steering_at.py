@@ -84,7 +84,8 @@ def steering_at(
     additions = {}
     for group in _groups(best):
         one = group.of(known, signs)
-        one.check_fits(found.experiment.model)
+        if found.experiment is not None:
+            one.check_fits(found.experiment.model)
         strength = one.strength_for(dose=dose * len(group.sites) / k)
         additions[group.name] = Add(one, strength, scope=group.scope(scope))
     return Steering(**additions)

@@ -97,6 +97,11 @@ def verify(
     """
     if not factor > 1 or not 0 < matters <= 1:
         raise SteerError(f"factor={factor}, matters={matters}: above 1, and above 0 up to 1.")
+    if found.experiment is None:
+        raise SteerError(
+            "these effects were pickled since, and a pickle of them holds no model to patch; find "
+            "them again with attribution_patching(…)."
+        )
     top = found.best(k)
     others = [site for site in found.sites if site not in set(top)]
     generator = torch.Generator().manual_seed(seed)

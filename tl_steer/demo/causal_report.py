@@ -24,6 +24,7 @@ from tl_steer.evaluation.causal_figures import (
 )
 from tl_steer.evaluation.path_figure import path_figure
 from tl_steer.evaluation.plots import figure_png
+from tl_steer.reports.tables import write_csv
 
 LIMIT = 0.2
 """Nats of the next token, at which ways to steer are compared."""
@@ -72,8 +73,8 @@ def report_causal(folder: Path, *, device: str | None = None, quick: bool = Fals
         f"## {title}\n\n{markdown(each.round(3))}" for title, each in sections.items()
     )
     (folder / "causal.md").write_text(text + "\n", encoding="utf-8")
-    table.to_csv(folder / "compared.csv", index_label="condition")
-    sweep.to_csv(folder / "sweep.csv", index_label="condition")
+    write_csv(table.rename_axis("condition"), folder / "compared.csv")
+    write_csv(sweep.rename_axis("condition"), folder / "sweep.csv")
     pictures: dict[str, Figure] = {
         "layers": layer_effects(found.outputs),
         "positions": position_heatmap(found.by_position, prompt=0),

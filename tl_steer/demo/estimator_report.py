@@ -9,6 +9,7 @@ from tl_steer.data.packaged_model import packaged_model
 from tl_steer.demo.estimators import AT, DOSE, Sizes, compare_estimators, predicted
 from tl_steer.demo.output import markdown, require_device, require_writable
 from tl_steer.demo.planted_table import SIZES, planted_table
+from tl_steer.reports.tables import write_csv
 
 _log = logging.getLogger(__name__)
 
@@ -47,8 +48,8 @@ def report_estimators(folder: Path, *, device: str | None = None, quick: bool = 
             "",
         ]
     )
-    planted.to_csv(folder / "planted.csv", index=False)
-    reviews.to_csv(folder / "reviews.csv", index_label="direction")
+    write_csv(planted, folder / "planted.csv")
+    write_csv(reviews.rename_axis("direction"), folder / "reviews.csv")
     (folder / "estimators.md").write_text(text, encoding="utf-8")
     _log.info("\n%s\n%s", text, folder / "estimators.md")
 

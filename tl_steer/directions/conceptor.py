@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 
 import torch
 from jaxtyping import Float
@@ -15,6 +14,7 @@ from tl_steer.directions.direction import Direction
 from tl_steer.directions.provenance import Provenance
 from tl_steer.directions.requirements import require_contrast
 from tl_steer.errors import MismatchError, NonFiniteError, SteerError
+from tl_steer.frozen import FrozenDict
 from tl_steer.lens.protocol import SteerableModel
 
 Matrix = Float[Tensor, "d d"]
@@ -181,7 +181,7 @@ def conceptors(
             _conceptor(moments.positive, aperture, means[0][name]),
             _conceptor(moments.negative, aperture, means[1][name]),
         )
-    return MappingProxyType(found)
+    return FrozenDict(found)
 
 
 def _conceptor(moments: Moments, aperture: float, mean: Direction) -> Conceptor:

@@ -10,12 +10,14 @@ from torch import Tensor
 from tl_steer.directions.given import given
 from tl_steer.directions.provenance import Provenance
 from tl_steer.errors import MismatchError, NonFiniteError
+from tl_steer.files.stored_names import stored_as
 from tl_steer.lens.hook_names import layer_of, site_shape
 from tl_steer.lens.places import Place
 from tl_steer.lens.protocol import UNKNOWN, SteerableModel, model_info
 from tl_steer.shapes import Vector
 
 
+@stored_as("Direction")
 @dataclass(frozen=True, eq=False)
 class Direction:
     """A direction in activation space, in the activation's own units.

@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping
 from html import escape
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, overload
 
 from tl_steer.directions.direction import Direction
 from tl_steer.directions.given import given
 from tl_steer.errors import SteerError
+from tl_steer.frozen import FrozenDict
 from tl_steer.lens.hook_names import site_of
 from tl_steer.lens.places import Place, number_of, picked
 from tl_steer.lens.protocol import SteerableModel
@@ -23,7 +23,7 @@ class Directions(Mapping[str, Direction]):
 
     def __init__(self, directions: Mapping[str, Direction]) -> None:
         """Keep directions in the order given."""
-        self._by_name = MappingProxyType(dict(directions))
+        self._by_name = FrozenDict(directions)
 
     @classmethod
     def from_dict(

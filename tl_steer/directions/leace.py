@@ -3,7 +3,6 @@
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -12,7 +11,8 @@ from tl_steer.activations.activations import Activations, ClassMoments
 from tl_steer.directions.direction import Direction
 from tl_steer.directions.measured import measured
 from tl_steer.directions.requirements import require_contrast
-from tl_steer.errors import DataError, MismatchError, NonFiniteError, SteerError
+from tl_steer.errors import DataError, MismatchError, NonFiniteError, SteerError, to_install
+from tl_steer.frozen import FrozenDict
 from tl_steer.shapes import Vector
 
 _EXACT = 1e-6
@@ -90,7 +90,7 @@ def leace(activations: Activations) -> Mapping[str, Erasure]:
     directions = measured(
         activations, {n: removed for n, (removed, _, _) in parts.items()}, "LEACE"
     )
-    return MappingProxyType(
+    return FrozenDict(
         {
             name: Erasure(
                 directions[name],
@@ -152,6 +152,6 @@ def _concept_erasure() -> Any:
             import concept_erasure
     except ImportError as error:
         raise SteerError(
-            'LEACE needs the package concept-erasure: pip install "tl_steer[erasure]".'
+            f"LEACE needs the package concept-erasure: {to_install('concept-erasure')}."
         ) from error
     return concept_erasure

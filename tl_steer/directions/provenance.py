@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass, replace
 
+from tl_steer.files.stored_names import stored_as
 from tl_steer.lens.protocol import ModelInfo
 
 
+@stored_as("Provenance")
 @dataclass(frozen=True)
 class Provenance:
     """Kept with every direction and with every file."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import torch
 from jaxtyping import Float, Int
@@ -13,6 +12,7 @@ from tl_steer.directions.direction import Direction
 from tl_steer.directions.measured import measured
 from tl_steer.directions.requirements import require_contrast
 from tl_steer.errors import MismatchError, NonFiniteError, SteerError
+from tl_steer.frozen import FrozenDict
 from tl_steer.lens.protocol import SteerableModel
 from tl_steer.shapes import Vector
 
@@ -137,7 +137,7 @@ def linear_transport(
     moved = {name: shift for name, (shift, *_) in parts.items()}
     directions = measured(activations, moved, "linear transport")
     shapes = activations.site_shapes
-    return MappingProxyType(
+    return FrozenDict(
         {
             name: TransportMap(directions[name], *(part.view(shapes[name]) for part in rest))
             for name, (_, *rest) in parts.items()

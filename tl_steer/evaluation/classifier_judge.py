@@ -111,6 +111,34 @@ def classifier_judge(classifier: Any, *, positive: Any, name: str) -> FunctionJu
     return function_judge(name, _pipeline(classifier, positive, name))
 
 
+@dataclass(frozen=True, eq=False)
+class _Column:
+    """One class of a scikit-learn classifier."""
+
+    classifier: Any
+    column: int
+    name: str
+
+    def __call__(self, texts: list[str]) -> list[float]:
+        try:
+            if hasattr(self.classifier, "predict_proba"):
+                found = np.asarray(self.classifier.predict_proba(texts))[:, self.column]
+            else:
+                decision = np.asarray(self.classifier.decision_function(texts))
+                # Of two classes there is one number, which speaks for the second.
+                one = decision.ndim == 1
+                found = decision * (2 * self.column - 1) if one else decision[:, self.column]
+                found = expit(found)
+        except ValueError as error:
+            raise DataError(
+                f"{self.name}: {type(self.classifier).__name__} did not take a list of texts "
+                f"({str(error).splitlines()[0]}). Put what makes features of them before it: "
+                "make_pipeline(vectorizer, classifier)."
+            ) from error
+        scores: list[float] = found.tolist()
+        return scores
+
+
 def _sklearn(classifier: Any, positive: Any, name: str) -> TextFunction:
     classes = getattr(classifier, "classes_", None)
     if classes is None:
@@ -118,27 +146,41 @@ def _sklearn(classifier: Any, positive: Any, name: str) -> TextFunction:
     known = np.asarray(classes).tolist()
     if positive not in known:
         raise DataError(f"{name}: positive={positive!r} is none of its classes: {known}.")
-    column = known.index(positive)
+    return _Column(classifier, known.index(positive), name)
 
-    def score(texts: list[str]) -> list[float]:
+
+@dataclass(frozen=True, eq=False)
+class _Label:
+    """One label of a Hugging Face pipeline."""
+
+    classifier: Any
+    positive: Any
+    name: str
+    other_is_rest: bool
+
+    def __call__(self, texts: list[str]) -> list[float]:
+        replies = list(self.classifier(texts))
+        if len(replies) != len(texts):
+            raise DataError(f"{self.name} gave {len(replies)} replies for {len(texts)} texts.")
+        return [self._of_one(text, reply) for text, reply in zip(texts, replies, strict=True)]
+
+    def _of_one(self, text: str, reply: Any) -> float:
         try:
-            if hasattr(classifier, "predict_proba"):
-                found = np.asarray(classifier.predict_proba(texts))[:, column]
-            else:
-                decision = np.asarray(classifier.decision_function(texts))
-                # Of two classes there is one number, which speaks for the second.
-                found = decision * (2 * column - 1) if decision.ndim == 1 else decision[:, column]
-                found = expit(found)
-        except ValueError as error:
+            alone = isinstance(reply, Mapping)
+            scores = {each["label"]: each["score"] for each in ([reply] if alone else reply)}
+        except (TypeError, KeyError) as error:
             raise DataError(
-                f"{name}: {type(classifier).__name__} did not take a list of texts "
-                f"({str(error).splitlines()[0]}). Put what makes features of them before it: "
-                "make_pipeline(vectorizer, classifier)."
+                f"{self.name} replied {short(reply)} to {short(text)}; "
+                '{"label": …, "score": …}, or a list of these, is wanted.'
             ) from error
-        scores: list[float] = found.tolist()
-        return scores
-
-    return score
+        if self.positive in scores:
+            return float(scores[self.positive])
+        if len(scores) == 1 and self.other_is_rest:
+            return 1 - float(next(iter(scores.values())))
+        raise DataError(
+            f"{self.name} replied {short(reply)} to {short(text)}, without the label "
+            f"{self.positive!r}. Make the pipeline with top_k=None, so that it returns all labels."
+        )
 
 
 def _pipeline(classifier: Any, positive: Any, name: str) -> TextFunction:
@@ -147,30 +189,4 @@ def _pipeline(classifier: Any, positive: Any, name: str) -> TextFunction:
     if labels and positive not in labels:
         raise DataError(f"{name}: positive={positive!r} is none of its labels: {labels}.")
     several = getattr(config, "problem_type", None) == "multi_label_classification"
-    other_is_rest = len(labels) == 2 and not several
-
-    def score(texts: list[str]) -> list[float]:
-        replies = list(classifier(texts))
-        if len(replies) != len(texts):
-            raise DataError(f"{name} gave {len(replies)} replies for {len(texts)} texts.")
-        return [of_one(text, reply) for text, reply in zip(texts, replies, strict=True)]
-
-    def of_one(text: str, reply: Any) -> float:
-        try:
-            alone = isinstance(reply, Mapping)
-            scores = {each["label"]: each["score"] for each in ([reply] if alone else reply)}
-        except (TypeError, KeyError) as error:
-            raise DataError(
-                f"{name} replied {short(reply)} to {short(text)}; "
-                '{"label": …, "score": …}, or a list of these, is wanted.'
-            ) from error
-        if positive in scores:
-            return float(scores[positive])
-        if len(scores) == 1 and other_is_rest:
-            return 1 - float(next(iter(scores.values())))
-        raise DataError(
-            f"{name} replied {short(reply)} to {short(text)}, without the label {positive!r}. "
-            "Make the pipeline with top_k=None, so that it returns all labels."
-        )
-
-    return score
+    return _Label(classifier, positive, name, len(labels) == 2 and not several)

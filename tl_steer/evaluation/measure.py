@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from tl_steer.evaluation.diversity import distinct_n, repetition
+from tl_steer.evaluation.judge_columns import require_judges
 from tl_steer.evaluation.judges import Judge, scores_of
 from tl_steer.evaluation.perplexity import perplexity
 from tl_steer.evaluation.statistics import mean_interval
@@ -41,8 +42,10 @@ def measure(
         repeated 4-grams within a text), ``tokens`` (mean length) and ``texts`` (how many).
 
     Raises:
-        DataError: When a judge does not give one number for each text.
+        DataError: For a judge whose name another column has, or one that does not give one number
+            for each text.
     """
+    judges = require_judges(judges)
     frame = generations.frame
     for judge in judges:
         frame = frame.assign(**{judge.name: scores_of(judge, generations.texts)})

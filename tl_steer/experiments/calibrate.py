@@ -10,7 +10,8 @@ from tqdm.auto import tqdm
 
 from tl_steer.directions.direction import Direction
 from tl_steer.errors import DataError, SteerError
-from tl_steer.evaluation.judges import Judge, require_judge
+from tl_steer.evaluation.judge_columns import require_judges
+from tl_steer.evaluation.judges import Judge
 from tl_steer.experiments.calibration import Calibration, OperatingPoint
 from tl_steer.experiments.calibration_notes import notes_of
 from tl_steer.experiments.constraints import Constraints
@@ -265,7 +266,7 @@ def _check(
     first: float,
     tries: int,
 ) -> None:
-    require_judge(judge)
+    require_judges((judge,))
     for name, prompts in {"validation": validation, "test": test or []}.items():
         if isinstance(prompts, str):
             raise DataError(f"one string came as {name}=; give a list of prompts.")

@@ -6,6 +6,7 @@ from typing import Any
 
 from tl_steer.directions.direction import Direction
 from tl_steer.experiments.content import digest
+from tl_steer.files.stored_names import stored_as
 from tl_steer.generation.sampling import Sampling
 from tl_steer.interventions.add import Add
 from tl_steer.lens.protocol import SteerableModel
@@ -17,6 +18,7 @@ NONE = "none"
 """The direction of the cells in which nothing is done."""
 
 
+@stored_as("PromptSet")
 @dataclass(frozen=True, eq=False)
 class PromptSet:
     """Prompts under a name, and how they are turned into tokens."""

@@ -2,14 +2,17 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+import regex
 import torch
 from torch import Tensor
 
 from tl_steer.errors import SteerError
+from tl_steer.files.stored_names import stored_name
 
 _LENGTH = 20
 
@@ -29,7 +32,8 @@ def content(value: Any) -> Any:
 
     Numbers to the last bit, tensors by their bytes, frozen dataclasses by their fields, functions
     by their name: what a function of yours does is not looked into, so change its name where you
-    change what it does.
+    change what it does. Classes and functions of tl_steer go by names that they keep when they
+    are moved or renamed (:mod:`tl_steer.files.stored_names`); yours by module and name.
 
     Raises:
         SteerError: For a lambda, a function within a function, or an object of another kind.
@@ -52,10 +56,15 @@ def content(value: Any) -> Any:
         return parts if isinstance(value, Sequence) else ["set", *sorted(map(json.dumps, parts))]
     if isinstance(value, slice):
         return ["slice", value.start, value.stop, value.step]
+    if isinstance(value, re.Pattern | regex.Pattern):
+        return ["pattern", content(value.pattern), value.flags]
     return _named(value)
 
 
 def _named(value: Any) -> str:
+    declared = stored_name(value)
+    if declared is not None:
+        return declared
     name = getattr(value, "__qualname__", None)
     if name is None or "<" in name:
         raise SteerError(

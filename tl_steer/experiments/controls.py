@@ -9,7 +9,8 @@ from tl_steer.directions.direction import Direction
 from tl_steer.directions.expected import require_directions
 from tl_steer.errors import DataError, MismatchError, SteerError
 from tl_steer.evaluation.controlled import DIRECTION, Controlled
-from tl_steer.evaluation.judges import Judge, require_judge
+from tl_steer.evaluation.judge_columns import require_judges
+from tl_steer.evaluation.judges import Judge
 from tl_steer.experiments.beside_controls import beside_controls
 from tl_steer.experiments.cell import PromptSet
 from tl_steer.experiments.control_conditions import Controls
@@ -161,7 +162,7 @@ def each_against_controls(
     _require_named(directions)
     if rows is not None and rows < 1:
         raise SteerError(f"rows={rows}: texts that are written together, at least 1.")
-    require_judge(judge)
+    require_judges((judge,))
     store = CellStore.at(folder)
     return beside_controls(
         Runner(model, Job(Measures((judge,)), store), rows),

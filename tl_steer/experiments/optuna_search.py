@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from tl_steer.errors import SteerError
+from tl_steer.errors import SteerError, to_install
 
 Tried = Callable[[Sequence[tuple[int, float]]], Sequence[tuple[float, Mapping[str, float]]]]
 """From numbers of places and relative doses to what is to be maximised, and by how much each limit
@@ -19,7 +19,7 @@ class Optuna:
 
     Where there are many places, this takes fewer tries than a search at each of them; what is found
     at one place says something of the dose at the others, for doses are relative. Needs the package
-    ``optuna``, ``pip install "tl_steer[search]"``.
+    ``optuna``, version 5 or later.
 
     Source: https://papers.nips.cc/paper/4443-algorithms-for-hyper-parameter-optimization
 
@@ -92,13 +92,13 @@ def _optuna() -> Any:
         import optuna
     except ImportError as error:
         raise SteerError(
-            'Optuna() needs the package optuna: pip install "tl_steer[search]". Without it, '
+            f"Optuna() needs the package optuna: {to_install('optuna')}. Without it, "
             "leave search= out, and every direction is searched by itself."
         ) from error
     if not hasattr(optuna.trial.Trial, "set_constraint"):
         raise SteerError(
             f"Optuna {optuna.__version__} is installed, and version 5 or later is needed: "
-            'pip install -U "tl_steer[search]".'
+            f"{to_install('optuna')}."
         )
     return optuna
 

@@ -12,6 +12,7 @@ from tl_steer.directions.direction import Direction
 from tl_steer.errors import DataError
 from tl_steer.evaluation.control_directions import random_directions
 from tl_steer.evaluation.controlled import DIRECTION, RANDOM
+from tl_steer.evaluation.judge_columns import require_judges
 from tl_steer.evaluation.judges import Judge
 from tl_steer.experiments.beside_controls import beside_controls
 from tl_steer.experiments.calibrate import calibrate
@@ -33,7 +34,7 @@ from tl_steer.experiments.store import CellStore
 from tl_steer.experiments.study_cells import at_kl_of, operating_cells
 from tl_steer.experiments.study_facts import facts_of, limits_of
 from tl_steer.experiments.study_table import chosen_table, study_table
-from tl_steer.experiments.sweep import require_judges, sweep
+from tl_steer.experiments.sweep import sweep
 from tl_steer.experiments.workers import Job, described
 from tl_steer.generation.sampling import Sampling
 from tl_steer.lens.protocol import SteerableModel

@@ -7,8 +7,9 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from tl_steer.directions.direction import Direction
-from tl_steer.errors import DataError, SteerError
-from tl_steer.evaluation.judges import Judge, require_judge
+from tl_steer.errors import SteerError
+from tl_steer.evaluation.judge_columns import require_judges
+from tl_steer.evaluation.judges import Judge
 from tl_steer.experiments.grid import DirectionGrid, grid
 from tl_steer.experiments.measures import Measures, ModelFactory
 from tl_steer.experiments.running import Runner
@@ -79,7 +80,8 @@ def sweep(
         All texts and, made from them, a row for each cell.
 
     Raises:
-        DataError: For nothing to sweep over, or a judge that does not give a number for each text.
+        DataError: For nothing to sweep over, a judge whose name another column has, or one that
+            does not give a number for each text.
         SteerError: For a folder that cannot be written to (before the model runs) or no longer
             can; what was finished is kept.
         MismatchError: For a direction of another model.
@@ -89,8 +91,7 @@ def sweep(
         >>> swept = ts.sweep(model, prompts, {"joy": joy}, [-2, -1, 1, 2], judges=judge)
         >>> swept.cells
     """
-    several = tuple(judges) if isinstance(judges, Sequence) else (judges,)
-    require_judges(several)
+    several = require_judges(tuple(judges) if isinstance(judges, Sequence) else (judges,))
     if rows is not None and rows < 1:
         raise SteerError(f"rows={rows}: texts that are written together, at least 1.")
     asked = grid(
@@ -112,10 +113,3 @@ def sweep(
     if folder is not None:
         swept.save(folder)
     return swept
-
-
-def require_judges(judges: Sequence[object]) -> None:
-    """Refuse what is no judge, and judges of one name."""
-    names = [require_judge(judge).name for judge in judges]
-    if len(set(names)) < len(names):
-        raise DataError(f"the judges are called {', '.join(names)}; each needs a name of its own.")

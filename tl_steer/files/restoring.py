@@ -1,7 +1,7 @@
 """Frozen values out of what a file says of them, checked field by field."""
 
 from dataclasses import MISSING, fields
-from typing import Any, TypeVar, get_origin
+from typing import Any, TypeVar, get_args, get_origin
 
 from tl_steer.errors import FileError
 
@@ -19,7 +19,7 @@ def restored(kind: type[Value], found: Any, where: str, **known: Any) -> Value:
 
     Raises:
         FileError: For what is no object, lacks a field, has one too many, or has a value of another
-            type.
+            type, within lists and mappings too.
     """
     if not isinstance(found, dict):
         raise FileError(f"{where}: a JSON {type(found).__name__} came.")
@@ -32,7 +32,14 @@ def restored(kind: type[Value], found: Any, where: str, **known: Any) -> Value:
         wrong = f"lacks {', '.join(lacking)}" if lacking else f"has {', '.join(more[:5])!r}"
         raise FileError(f"{where} {wrong}.")
     for name, value in found.items():
-        wanted = get_origin(described[name].type) or described[name].type
-        if isinstance(value, bool) != (wanted is bool) or not isinstance(value, wanted):  # type: ignore[arg-type]
+        if not _fits(value, described[name].type):
             raise FileError(f"{where}: {name} is of type {type(value).__name__}.")
     return kind(**found, **known)
+
+
+def _fits(value: Any, wanted: Any) -> bool:
+    origin, parts = get_origin(wanted) or wanted, get_args(wanted)
+    if isinstance(value, bool) != (origin is bool) or not isinstance(value, origin):
+        return False
+    held = value.values() if isinstance(value, dict) else value
+    return not parts or all(_fits(each, parts[-1]) for each in held)

@@ -8,11 +8,13 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from tl_steer.errors import SteerError
+from tl_steer.files.stored_names import stored_as
 
 LIKELIEST = 1024
 """So many tokens are ordered at first; the whole vocabulary only where these do not decide."""
 
 
+@stored_as("Sampling")
 @dataclass(frozen=True)
 class Sampling:
     """How texts are drawn. Every setting is explicit: hidden defaults change perplexity by half.

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from tl_steer.errors import SteerError
+from tl_steer.files.stored_names import stored_as
 
 
 @runtime_checkable
@@ -71,6 +72,7 @@ class Host(Protocol):
         ...
 
 
+@stored_as("ModelInfo")
 @dataclass(frozen=True)
 class ModelInfo:
     """Which model a direction was read from; two models fit when these agree.

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from tl_steer.errors import DataError, SteerError
+from tl_steer.files.stored_names import stored_as
 from tl_steer.lens.chat_template import as_chat
 from tl_steer.lens.protocol import Host, SteerableModel, context_length
 from tl_steer.shapes import TokenMask, Tokens
@@ -32,6 +33,7 @@ class Batch:
         return Batch(self.tokens.to(device), self.real.to(device))
 
 
+@stored_as("Chat")
 @dataclass(frozen=True)
 class Chat:
     """Texts become the user's turn in the tokenizer's chat template.

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import pandas as pd
 
-from tl_steer.errors import DataError, SteerError
+from tl_steer.errors import DataError, SteerError, to_install
 from tl_steer.evaluation.statistics import Interval
 
 Level = Literal["nominal", "ordinal", "interval"]
@@ -185,6 +185,6 @@ def _krippendorff() -> Any:
         import krippendorff
     except ImportError as error:
         raise SteerError(
-            'Agreement needs the package krippendorff: pip install "tl_steer[people]".'
+            f"Agreement needs the package krippendorff: {to_install('krippendorff')}."
         ) from error
     return krippendorff

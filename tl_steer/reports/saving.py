@@ -15,6 +15,7 @@ from tl_steer.reports.per_prompt import effects_per_prompt
 from tl_steer.reports.results import StudyResults
 from tl_steer.reports.sections import sections_of
 from tl_steer.reports.settings_shown import settings_shown
+from tl_steer.reports.tables import write_csv
 from tl_steer.reports.verdicts import headline, verdict_table, verdicts
 
 # The report comes last: where it is, all that it speaks of is there.
@@ -127,7 +128,7 @@ def _frame(path: Path, frame: pd.DataFrame) -> None:
             whole[column] = whole[column].map(_sound)
     kinds: dict[str, Callable[[], object]] = {
         ".parquet": lambda: whole.to_parquet(path, index=False),
-        ".csv": lambda: whole.to_csv(path, index=False, encoding="utf-8"),
+        ".csv": lambda: write_csv(whole, path),
     }
     kinds[path.suffix]()
 

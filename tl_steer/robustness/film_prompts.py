@@ -5,7 +5,8 @@ Written for tl_steer. None holds a word that only one side would use, but for th
 """
 
 from collections.abc import Mapping
-from types import MappingProxyType
+
+from tl_steer.frozen import FrozenDict
 
 PHRASINGS = (
     "So I finally got round to seeing it. The film",
@@ -27,7 +28,7 @@ PHRASINGS = (
 )
 """Other ways to begin a text about a film: letters, dialogue, notes, a newspaper."""
 
-DOMAINS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+DOMAINS: Mapping[str, tuple[str, ...]] = FrozenDict(
     {
         "restaurants": (
             "We had dinner at the new place on the corner, and",
@@ -103,7 +104,7 @@ DOMAINS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """By subject, beginnings of texts that are not about films, and can go either way."""
 
-RESISTING: Mapping[str, tuple[str, ...]] = MappingProxyType(
+RESISTING: Mapping[str, tuple[str, ...]] = FrozenDict(
     {
         "hated": (
             "This film is terrible, a waste of time, and",

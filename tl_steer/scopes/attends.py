@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tl_steer.errors import SteerError
+from tl_steer.files.stored_names import stored_as
 from tl_steer.lens.context import Context
 from tl_steer.lens.places import Places
 from tl_steer.lens.protocol import SteerableModel
@@ -13,6 +14,7 @@ from tl_steer.scopes.positions import Scope
 from tl_steer.shapes import TokenMask
 
 
+@stored_as("AttendsTo")
 @dataclass(frozen=True)
 class AttendsTo:
     """Tokens that give more than some share of their attention to the tokens of a scope.

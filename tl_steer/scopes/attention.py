@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from tl_steer.errors import HookNameError, MismatchError
+from tl_steer.files.stored_names import stored_as
 from tl_steer.lens.context import Context
 from tl_steer.lens.hook_names import order_of
 from tl_steer.lens.places import Places, name_at, several
@@ -19,6 +20,7 @@ from tl_steer.shapes import TokenStrengths
 _PATTERN = "attn.hook_pattern"
 
 
+@stored_as("Attention")
 @dataclass(frozen=True)
 class Attention:
     """The share of a token's attention that goes to the tokens of a scope, from 0 to 1.

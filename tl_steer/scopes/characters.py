@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 
+from tl_steer.files.stored_names import stored_as
 from tl_steer.lens.context import Context
 from tl_steer.scopes.given import bounds
 from tl_steer.scopes.text import View, own_tokens
 from tl_steer.shapes import TokenMask
 
 
+@stored_as("Characters")
 @dataclass(frozen=True)
 class Characters:
     """Tokens of the prompt that hold characters from ``start`` to before ``stop``.

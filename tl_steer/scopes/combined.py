@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from tl_steer.errors import SteerError
+from tl_steer.files.stored_names import stored_as
 from tl_steer.lens.context import Context
 from tl_steer.lens.protocol import SteerableModel
 from tl_steer.scopes.characters import Characters
@@ -25,6 +26,7 @@ from tl_steer.scopes.positions import (
 from tl_steer.shapes import TokenMask
 
 
+@stored_as("AllOf")
 @dataclass(frozen=True)
 class AllOf:
     """Tokens that every one of several scopes marks.
@@ -59,6 +61,7 @@ class AllOf:
         return torch.stack([context.mask(scope) for scope in self.scopes]).all(0)
 
 
+@stored_as("AnyOf")
 @dataclass(frozen=True)
 class AnyOf:
     """Tokens that at least one of several scopes marks.
@@ -87,6 +90,7 @@ class AnyOf:
         return torch.stack([context.mask(scope) for scope in self.scopes]).any(0)
 
 
+@stored_as("Not")
 @dataclass(frozen=True)
 class Not:
     """Real tokens that a scope does not mark.

@@ -11,6 +11,7 @@ from math import isfinite
 
 from tl_steer.directions.direction import Direction
 from tl_steer.errors import MismatchError, NonFiniteError, SteerError
+from tl_steer.files.stored_names import stored_as
 from tl_steer.lens.context import Context
 from tl_steer.lens.on_device import OnDevice
 from tl_steer.lens.protocol import SteerableModel
@@ -19,6 +20,7 @@ from tl_steer.scopes.statistics import cosine, projection
 from tl_steer.shapes import Acts, TokenMask, TokenStrengths
 
 
+@stored_as("Similar")
 @dataclass(frozen=True, eq=False)
 class Similar:
     """Tokens whose activation is similar to a direction: ``h·v̂ / ‖h‖ > above``.
@@ -72,6 +74,7 @@ class Similar:
         return context.real & (self.score(context.read(self.direction.hook_name)) > self.above)
 
 
+@stored_as("Projects")
 @dataclass(frozen=True, eq=False)
 class Projects:
     """Tokens whose activation goes far along a direction: ``h·v̂ > above``.

@@ -5,12 +5,14 @@ from dataclasses import dataclass, replace
 import torch
 
 from tl_steer.errors import SteerError
+from tl_steer.files.stored_names import stored_as
 from tl_steer.lens.context import Context
 from tl_steer.scopes.combined import AllOf, AnyOf, Not, reads_of
 from tl_steer.scopes.positions import Scope, as_scope
 from tl_steer.scopes.text import KeyMask, all_tokens
 
 
+@stored_as("Keys")
 @dataclass(frozen=True)
 class Keys:
     """Which tokens of the whole text a scope marks, as each token of a pass may know it.

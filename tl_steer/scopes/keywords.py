@@ -10,6 +10,7 @@ from unicodedata import normalize
 import regex
 
 from tl_steer.errors import SteerError
+from tl_steer.files.stored_names import stored_as
 from tl_steer.lens.context import Context
 from tl_steer.scopes.given import one_by_one, truth, whole_number
 from tl_steer.scopes.scripts import as_written, whole_word
@@ -17,18 +18,21 @@ from tl_steer.scopes.text import View, own_tokens
 from tl_steer.shapes import TokenMask
 
 
+@stored_as("Matching.all")
 @dataclass(frozen=True)
 class _All:
     def __call__(self, view: View, found: range) -> range:
         return found
 
 
+@stored_as("Matching.last")
 @dataclass(frozen=True)
 class _Last:
     def __call__(self, view: View, found: range) -> range:
         return found[-1:]
 
 
+@stored_as("Matching.after")
 @dataclass(frozen=True)
 class _After:
     n: int
@@ -45,6 +49,7 @@ Take = Callable[[View, range], range]
 """From the columns that a match overlaps to those that are marked for it."""
 
 
+@stored_as("Matching")
 @dataclass(frozen=True)
 class Matching:
     """Tokens of all matches of a regular expression.
@@ -90,6 +95,7 @@ class Matching:
         return _columns(self.pattern, self.take, view)
 
 
+@stored_as("Keywords")
 @dataclass(frozen=True)
 class Keywords:
     """Tokens of some words, wherever they stand: ``Keywords("film", "movie")``.

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from tl_steer.files.stored_names import stored_as
 from tl_steer.lens.context import Context
 from tl_steer.lens.protocol import SteerableModel
 from tl_steer.scopes.combined import check_scopes_fit, reads_of
@@ -9,6 +10,7 @@ from tl_steer.scopes.positions import Scope, as_scope
 from tl_steer.shapes import TokenMask
 
 
+@stored_as("Latched")
 @dataclass(frozen=True)
 class Latched:
     """All tokens from the first one on that a scope or condition marks.

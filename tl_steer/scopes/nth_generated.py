@@ -6,11 +6,13 @@ from dataclasses import dataclass
 import torch
 
 from tl_steer.errors import SteerError
+from tl_steer.files.stored_names import stored_as
 from tl_steer.lens.context import Context
 from tl_steer.scopes.given import whole_numbers
 from tl_steer.shapes import TokenMask
 
 
+@stored_as("NthGenerated")
 @dataclass(frozen=True)
 class NthGenerated:
     """Some of the generated tokens, counted from 0: ``NthGenerated(0)``, ``NthGenerated(0, 2)``.

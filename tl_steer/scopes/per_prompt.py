@@ -7,6 +7,7 @@ from torch import Tensor
 
 from tl_steer.activations.leave_out import norms_of
 from tl_steer.errors import SteerError
+from tl_steer.files.stored_names import stored_as
 from tl_steer.lens.context import Context
 from tl_steer.lens.protocol import SteerableModel
 from tl_steer.scopes.conditions import Condition
@@ -16,6 +17,7 @@ from tl_steer.shapes import Acts, TokenMask
 _MASSIVE = 10.0
 
 
+@stored_as("PerPrompt")
 @dataclass(frozen=True, eq=False)
 class PerPrompt:
     """All tokens of the texts whose prompt, as a whole, meets a condition.

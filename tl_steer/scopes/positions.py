@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from inspect import signature
 
 from tl_steer.errors import SteerError
+from tl_steer.files.stored_names import stored_as
 from tl_steer.lens.context import Context
 from tl_steer.scopes.given import bounds
 from tl_steer.shapes import TokenMask
@@ -16,26 +17,31 @@ from tl_steer.shapes import TokenMask
 Scope = Callable[[Context], TokenMask]
 
 
+@stored_as("everywhere")
 def everywhere(context: Context) -> TokenMask:
     """All tokens."""
     return context.real
 
 
+@stored_as("prompt")
 def prompt(context: Context) -> TokenMask:
     """The tokens of the prompt."""
     return context.real & ~context.generated
 
 
+@stored_as("generated")
 def generated(context: Context) -> TokenMask:
     """The tokens that the model wrote itself."""
     return context.generated
 
 
+@stored_as("last_prompt_token")
 def last_prompt_token(context: Context) -> TokenMask:
     """The last token of the prompt, from which the first generated one is drawn."""
     return context.positions == context.prompt_lengths[:, None] - 1
 
 
+@stored_as("Positions")
 @dataclass(frozen=True)
 class Positions:
     """Tokens from ``start`` to before ``stop``, as a slice of each row's real tokens.

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from functools import cached_property
 
 from tl_steer.errors import SteerError
+from tl_steer.files.stored_names import stored_as
 from tl_steer.lens.context import Context
 from tl_steer.lens.protocol import SteerableModel
 from tl_steer.lens.turns import Span, learned, marker_pattern, turn_spans
@@ -16,6 +17,7 @@ from tl_steer.shapes import TokenMask
 _USUAL = ("user", "assistant", "system", "tool")
 
 
+@stored_as("Turns")
 @dataclass(frozen=True)
 class Turns:
     """Tokens of what one role says in a chat; :func:`role` makes it from a model's template.

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from tl_steer.errors import SteerError
+from tl_steer.files.stored_names import stored_as
 from tl_steer.lens.context import Context
 from tl_steer.scopes.given import truth, whole_numbers
 from tl_steer.scopes.scripts import SENTENCE_END
@@ -11,6 +12,7 @@ from tl_steer.scopes.text import Span, View, own_tokens
 from tl_steer.shapes import TokenMask
 
 
+@stored_as("Sentences")
 @dataclass(frozen=True)
 class Sentences:
     """Tokens of some sentences, counted from 0: ``Sentences(0)``, ``Sentences(1, 2)``.

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from weakref import finalize
 
 import torch
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from tl_steer.directions.direction import Direction
 from tl_steer.errors import MismatchError, SteerError
+from tl_steer.frozen import FrozenDict
 from tl_steer.interventions.add import Add
 from tl_steer.interventions.protocol import Intervention, require_intervention, with_strength
 from tl_steer.lens.hook_names import order_of, require_readable
@@ -55,7 +55,7 @@ class Steering:
         numbered = {str(number): each for number, each in enumerate(interventions, start=1)}
         for name, each in (numbered | named).items():
             require_intervention(each, by=f"intervention {name}")
-        object.__setattr__(self, "interventions", MappingProxyType(numbered | named))
+        object.__setattr__(self, "interventions", FrozenDict(numbered | named))
         object.__setattr__(self, "switched_off", frozenset())
         object.__setattr__(self, "_note", "")
         _ = self.n_rows
@@ -234,7 +234,7 @@ class Steering:
         interventions: Mapping[str, Intervention], off: frozenset[str], note: str = ""
     ) -> "Steering":
         made = Steering()
-        object.__setattr__(made, "interventions", MappingProxyType(dict(interventions)))
+        object.__setattr__(made, "interventions", FrozenDict(interventions))
         object.__setattr__(made, "switched_off", off)
         object.__setattr__(made, "_note", note)
         return made

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from types import MappingProxyType
 
 import torch
 from tqdm.auto import tqdm
@@ -13,6 +12,7 @@ from tl_steer.activations.reads import MeanOfTokens, Read
 from tl_steer.capture import capture
 from tl_steer.data.contrast import ContrastSet
 from tl_steer.directions.transport import TransportMap, linear_transport
+from tl_steer.frozen import FrozenDict
 from tl_steer.interventions.transport import Transport
 from tl_steer.lens.hook_names import order_of
 from tl_steer.lens.places import Places, hook_names
@@ -100,7 +100,7 @@ def incremental_transport(
         found = linear_transport(acts, support=support)[name]
         origin = found.direction.provenance.as_result_of(method)
         fitted[name] = replace(found, direction=replace(found.direction, provenance=origin))
-    return MappingProxyType(fitted)
+    return FrozenDict(fitted)
 
 
 def _contrasted(positive: Activations, negative: Activations, name: str, data: str) -> Activations:

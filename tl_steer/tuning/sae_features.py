@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from types import MappingProxyType
 
 import pandas as pd
 import torch
@@ -17,6 +16,7 @@ from tl_steer.data.contrast import ContrastSet
 from tl_steer.directions.direction import Direction
 from tl_steer.directions.provenance import Provenance
 from tl_steer.errors import DataError, NonFiniteError, SteerError
+from tl_steer.frozen import FrozenDict
 from tl_steer.lens.protocol import SteerableModel, require_steerable
 from tl_steer.lens.tokens import TokenIds, tokenize
 from tl_steer.lens.unembedding import vocabulary_scores
@@ -154,7 +154,7 @@ def sae_features(
     )
     frame = frame.sort_values("output_score", ascending=False, kind="stable", ignore_index=True)
     ranked = {feature: directions[feature] for feature in frame["feature"]}
-    return SaeFeatures(frame, MappingProxyType(ranked))
+    return SaeFeatures(frame, FrozenDict(ranked))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
