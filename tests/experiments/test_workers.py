@@ -1,14 +1,17 @@
 """Workers do what one process does."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import joblib
 import pandas as pd
 import pytest
-from sweeping import small, swept
+from making import direction
+from sweeping import AT, small, swept
 
+import tl_steer as ts
 from tl_steer.errors import SteerError
 from tl_steer.experiments import workers
 from tl_steer.experiments.measures import Measures
@@ -38,6 +41,47 @@ def test_two_processes(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(
         without_folder.drop(columns="cell"), expected.drop(columns="cell")
     )
+
+
+def test_two_threads_of_one_process(tmp_path: Path) -> None:
+    """They share a model, and take turns; sixteen times over."""
+    expected = swept(small(), seeds=[0]).texts
+    with joblib.parallel_config(backend="threading", n_jobs=2):
+        for _ in range(16):
+            found = swept(small, seeds=[0]).texts
+            pd.testing.assert_frame_equal(found, expected)
+    workers._loaded.clear()
+
+
+def test_two_threads_with_a_sweep_each(tmp_path: Path) -> None:
+    """Of factories; a model of one's own cannot be swept over by two threads."""
+    model = small()
+    expected = {seed: swept(model, seeds=[seed]).texts for seed in (0, 1)}
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(2):
+            found = pool.map(lambda seed: swept(small, seeds=[seed]).texts, expected)
+            for seed, texts in zip(expected, found, strict=True):
+                pd.testing.assert_frame_equal(texts, expected[seed])
+        with (
+            ts.steer(model, ts.Add(direction(model, AT))),
+            pytest.raises(SteerError, match="steered or read by another thread"),
+        ):
+            pool.submit(swept, model).result()
+    workers._loaded.clear()
+
+
+def test_a_dask_worker_of_two_threads(tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed")
+    expected = swept(small(), tmp_path / "a").texts
+    with (
+        distributed.LocalCluster(
+            n_workers=1, threads_per_worker=2, dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster),
+        joblib.parallel_config(backend="dask"),
+    ):
+        found = swept(small, tmp_path / "b").texts
+    pd.testing.assert_frame_equal(found, expected)
 
 
 def test_two_workers_on_dask(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from tl_steer.activations.reads import EveryToken, Read, TextTokens
 from tl_steer.batching import halving
 from tl_steer.errors import DataError, NonFiniteError, SteerError
 from tl_steer.lens.forward import run_to_layer
+from tl_steer.lens.holding import held
 from tl_steer.lens.hook_names import layer_of
 from tl_steer.lens.hook_points import attach, points
 from tl_steer.lens.protocol import Host, device_of
@@ -213,7 +214,7 @@ class Reader:
             )
 
     def _run(self, batch: Batch, keep: Callable[[str, Acts], None]) -> None:
-        with _listening(self._points, keep):
+        with held(self.model), _listening(self._points, keep):
             run_to_layer(self.model, batch, max(layer_of(name) for name in self.names))
 
 

@@ -1,7 +1,7 @@
 """Passes of an experiment: what is read, what is exchanged, and what comes out."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -12,7 +12,7 @@ from tl_steer.causal.outcome import LastLogits, Outcome
 from tl_steer.errors import HookNameError, NonFiniteError
 from tl_steer.lens.forward import run_logits, run_to_layer
 from tl_steer.lens.hook_names import layer_of, needs_writing_in_place
-from tl_steer.lens.hook_points import attach, points
+from tl_steer.lens.hook_points import attached
 from tl_steer.lens.protocol import SteerableModel, device_of, dtype_of
 from tl_steer.lens.tokens import TokenIds
 from tl_steer.shapes import Rows
@@ -26,11 +26,11 @@ Edit = Callable[[Tensor], Tensor | None]
 @contextmanager
 def acting(model: SteerableModel, edits: Mapping[str, Edit]) -> Iterator[None]:
     """Let functions act at hook points inside the block; the model is left as it was."""
-    found = points(model, list(edits))
-    with ExitStack() as attached:
-        for name, edit in edits.items():
-            function = _hook(edit, in_place=needs_writing_in_place(model, name))
-            attached.callback(attach(found[name], function).remove)
+    functions = {
+        name: _hook(edit, in_place=needs_writing_in_place(model, name))
+        for name, edit in edits.items()
+    }
+    with attached(model, functions):
         yield
 
 

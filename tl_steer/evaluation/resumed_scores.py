@@ -12,7 +12,7 @@ from tl_steer.evaluation.continuation_scores import Continuations, Scores, progr
 from tl_steer.interventions.add import Add
 from tl_steer.lens.context import Context
 from tl_steer.lens.hook_names import layer_of, site_of
-from tl_steer.lens.hook_points import attach, points
+from tl_steer.lens.hook_points import attached
 from tl_steer.lens.protocol import SteerableModel
 from tl_steer.lens.resumed import Residual, residual_after, residual_before, unembedded
 from tl_steer.lens.tokens import Batch
@@ -97,11 +97,8 @@ class _Below:
         def change(acts: Tensor, hook: Any) -> Tensor:
             return step.apply(acts, context, name)
 
-        attached = attach(points(self.model, [name])[name], change)
-        try:
+        with attached(self.model, {name: change}):
             return residual_after(self.model, residual, batch, first)
-        finally:
-            attached.remove()
 
     def _context(self, jobs: Sequence[tuple[int, int]], batch: Batch) -> Context:
         """What a timeline would have heard in a whole pass."""
@@ -109,9 +106,9 @@ class _Below:
         positions = (real.cumsum(-1) - 1).masked_fill(real == 0, -1)
         lengths = [self.read.prompt_lengths[row] for _, row in jobs]
         return Context(
-            positions=positions,
-            prompt_lengths=torch.tensor(lengths, device=positions.device),
-            whole_positions=positions,
+            positions,
+            torch.tensor(lengths, device=positions.device),
+            positions,
             whole_tokens=batch.tokens,
             tokenizer=self.model.tokenizer,
         )

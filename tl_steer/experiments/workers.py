@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from threading import Lock
 from typing import Any
 
 import cloudpickle
@@ -140,15 +141,21 @@ def run_groups(
 _loaded: dict[bytes, tuple[SteerableModel, Job]] = {}
 """In a worker: the model of the sweep that it works for, loaded once."""
 
+_one_at_a_time = Lock()
+"""A worker process may have several threads (dask's have, and joblib's ``threading`` backend is
+nothing else); they share the model, and so take turns."""
+
 
 def _describe(packed: bytes, cells: Sequence[Cell]) -> Described:
-    model, job = _unpacked(packed)
-    return job.described(model, cells)
+    with _one_at_a_time:
+        model, job = _unpacked(packed)
+        return job.described(model, cells)
 
 
 def _run(packed: bytes, cells: Mapping[str, Cell], wanted: Sequence[str]) -> dict[str, Any]:
-    model, job = _unpacked(packed)
-    return job.run(model, cells, wanted)
+    with _one_at_a_time:
+        model, job = _unpacked(packed)
+        return job.run(model, cells, wanted)
 
 
 def _unpacked(packed: bytes) -> tuple[SteerableModel, Job]:

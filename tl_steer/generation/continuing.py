@@ -13,6 +13,7 @@ from tl_steer.errors import NonFiniteError
 from tl_steer.generation.sampling import Sampling
 from tl_steer.lens.cache_names import pass_cache_on
 from tl_steer.lens.forward import Decoder
+from tl_steer.lens.holding import held
 from tl_steer.lens.protocol import Host, device_of, dtype_of
 from tl_steer.lens.tokens import TokenIds, eos_ids, pad, pad_id
 from tl_steer.steering import Steered, Steering, steer
@@ -110,7 +111,7 @@ class _Writer:
         prompts = pad([asked[row].prompt for row in first], side="left", pad_id=pad_id(self.model))
         tokens: list[Tensor] = []
         log_probs: list[Tensor] = []
-        with _around(self.model, reading) as live:
+        with held(self.model), _around(self.model, reading) as live:
             decoder, logits = Decoder.begin(self.model, prompts.to(device), cached=self.cached)
             self.cached = decoder.cached
             if reader != list(range(len(first))):

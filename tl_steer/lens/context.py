@@ -1,7 +1,7 @@
 """The tokens of one forward pass, as scopes, strengths and interventions see them."""
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -10,6 +10,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from tl_steer.errors import SteerError
+from tl_steer.lens.padding import KNOWN, Padding
+from tl_steer.lens.prompt_end import PromptEnd
 from tl_steer.lens.texts import RowText, row_text
 from tl_steer.shapes import Positions, TokenMask, Tokens
 
@@ -22,51 +24,152 @@ WholeTokens = Int[Tensor, "batch whole"]
 PerToken = Float[Tensor, "batch pos *what"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class Context:
-    """The tokens of one forward pass, and what is known of the sequence they belong to."""
+    """The tokens of one forward pass, and what is known of the sequence they belong to.
 
-    positions: Positions
-    """Absolute position of every token, counted from the row's first real token; padding is -1."""
+    What is not known is refused when it is asked for, with a sentence, and never guessed.
+    """
 
-    prompt_lengths: Tensor
-    """``Int[Tensor, "batch"]``: how many real tokens each row's prompt has."""
+    tokenizer: Any
 
-    whole_positions: WholePositions
-    """The same as ``positions``, with the tokens in the cache before them."""
-
-    whole_tokens: WholeTokens | None = None
-    """Token ids, those in the cache first; ``None`` where the model was called with embeddings, or
-    with a cache that was filled before anybody listened."""
-
-    tokenizer: Any = None
-
-    complete: bool = True
-    """Whether every token in the cache was seen going by."""
-
-    before: Mapping[Hashable, Any] = field(default_factory=dict)
+    before: Mapping[Hashable, Any]
     """What was remembered in the passes before."""
 
-    after: dict[Hashable, Any] = field(default_factory=dict)
+    after: dict[Hashable, Any]
     """What this pass remembers for the next one over the same cache."""
 
-    _read: dict[str, Tensor] = field(default_factory=dict)
-    _masks: dict[Any, Any] = field(default_factory=dict)
+    end: PromptEnd
+    """Where prompts end; :attr:`prompt_lengths` and :attr:`generated` ask it."""
 
-    @cached_property
-    def real(self) -> TokenMask:
-        """True for all tokens but padding."""
-        return self.positions >= 0
+    padding: Padding
+    """Which tokens are padding; :attr:`positions` ask it."""
 
-    @cached_property
-    def generated(self) -> TokenMask:
-        """True for tokens that the model wrote itself."""
-        return self.positions >= self.prompt_lengths[:, None]
+    forgotten: str
+    """Why nothing is known of the passes before; empty where it is."""
+
+    _whole: WholePositions
+    _tokens: WholeTokens | None
+    _width: int
+    _read: dict[str, Tensor]
+    _masks: dict[Any, Any]
+
+    def __init__(
+        self,
+        positions: Positions,
+        prompt_lengths: Tensor | PromptEnd,
+        whole_positions: WholePositions,
+        whole_tokens: WholeTokens | None = None,
+        tokenizer: Any = None,
+        *,
+        before: Mapping[Hashable, Any] | None = None,
+        after: dict[Hashable, Any] | None = None,
+        padding: Padding = KNOWN,
+        forgotten: str = "",
+    ) -> None:
+        """Put together what is known.
+
+        Args:
+            positions: Absolute position of every token, counted from the row's first real token;
+                padding is -1.
+            prompt_lengths: ``Int[Tensor, "batch"]``: how many real tokens each row's prompt has.
+            whole_positions: The same as ``positions``, with the tokens in the cache before them.
+            whole_tokens: Token ids, those in the cache first; ``None`` where the model was called
+                with embeddings, or with a cache that was filled before anybody listened.
+            tokenizer: Of the model.
+            before: What was remembered in the passes before.
+            after: What this pass remembers.
+            padding: Whether it is known which tokens are padding.
+            forgotten: Why nothing is known of the passes before.
+        """
+        end = PromptEnd(prompt_lengths) if isinstance(prompt_lengths, Tensor) else prompt_lengths
+        fields = {
+            "tokenizer": tokenizer,
+            "before": {} if before is None else before,
+            "after": {} if after is None else after,
+            "end": end,
+            "padding": padding,
+            "forgotten": forgotten,
+            "_whole": whole_positions,
+            "_tokens": whole_tokens,
+            "_width": positions.shape[1],
+            "_read": {},
+            "_masks": {},
+        }
+        for name, value in fields.items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows, and tokens of this pass in each."""
+        return len(self._whole), self._width
 
     @property
     def past(self) -> int:
         """How many columns the cache holds."""
-        return self.whole_positions.shape[1] - self.positions.shape[1]
+        return self._whole.shape[1] - self._width
+
+    @cached_property
+    def positions(self) -> Positions:
+        """Absolute position of every token, counted from the row's first real token; padding is -1.
+
+        Raises:
+            MismatchError: Where it is not known which tokens are padding.
+        """
+        return self.whole_positions[:, self.past :]
+
+    @property
+    def whole_positions(self) -> WholePositions:
+        """The same as :attr:`positions`, with the tokens in the cache before them."""
+        self.padding.require_positions()
+        return self._whole
+
+    @property
+    def prompt_lengths(self) -> Tensor:
+        """``Int[Tensor, "batch"]``: how many real tokens each row's prompt has.
+
+        Raises:
+            SteerError: Where that is not known, or what was read before was read as if it were
+                another.
+        """
+        self.padding.require_prompt_end()
+        self.end.require(itself=True)
+        return self.end.lengths
+
+    @cached_property
+    def real(self) -> TokenMask:
+        """True for all tokens but padding."""
+        return self._whole[:, self.past :] >= 0
+
+    @cached_property
+    def generated(self) -> TokenMask:
+        """True for tokens that the model wrote itself.
+
+        Raises:
+            SteerError: Where it is not known where prompts end.
+        """
+        return self.generated_index >= 0
+
+    @cached_property
+    def generated_index(self) -> Positions:
+        """Index of each token among those that the model wrote: 0 for the first, negative before.
+
+        Raises:
+            SteerError: Where it is not known where prompts end.
+        """
+        self.padding.require_prompt_end()
+        self.end.require(itself=False)
+        return self.positions - self.end.lengths[:, None]
+
+    @property
+    def unchecked(self) -> tuple[Tensor, Tensor | None]:
+        """Positions and token ids of all columns, whether or not they are known to be right."""
+        return self._whole, self._tokens
+
+    @property
+    def whole_tokens(self) -> WholeTokens | None:
+        """Token ids, those in the cache first; ``None`` where they are not known."""
+        return self._tokens
 
     @property
     def tokens(self) -> Tokens:
@@ -88,7 +191,7 @@ class Context:
         if self.tokenizer is None:
             raise SteerError("this model has no tokenizer, so that its text cannot be looked at.")
         real, ids = (self.whole_positions >= 0).tolist(), tokens.tolist()
-        known = self.recall("texts") or [None] * len(ids)
+        known = self.before.get("texts") or [None] * len(ids)
         rows = [
             row_text(self.tokenizer, row, mask, before=before)
             for row, mask, before in zip(ids, real, known, strict=True)
@@ -130,13 +233,15 @@ class Context:
         """Return what the pass before remembered of this sequence; ``None`` in the first one.
 
         Raises:
-            SteerError: When the cache was filled before anybody listened.
+            SteerError: When the cache was filled before anybody listened, or when its end was cut
+                off and what was remembered there is gone.
+            MismatchError: Where it is not known which tokens are padding.
         """
-        if not self.complete:
-            raise SteerError(
-                "the pass began with a cache that was filled outside of this block, so that what "
-                "stands in the text is not known. Begin the block before the prompt is read."
-            )
+        self.padding.require_positions()
+        if self.past:
+            self.padding.require_prompt_end()
+        if self.forgotten:
+            raise SteerError(self.forgotten)
         return self.before.get(key)
 
     def remember(self, key: Hashable, value: Any) -> None:
@@ -148,18 +253,15 @@ class Context:
         """
         self.after[key] = value
 
-    def select(self, index: Sequence[int]) -> "Context":
-        """Keep some rows, in the order asked for; a row may be asked for several times."""
-        rows = torch.tensor(index, dtype=torch.long, device=self.positions.device)
-        whole = self.whole_tokens
+    def as_one_pass(self) -> "Context":
+        """The whole text as if nothing were cached."""
         return Context(
-            positions=self.positions[rows],
-            prompt_lengths=self.prompt_lengths[rows],
-            whole_positions=self.whole_positions[rows],
-            whole_tokens=None if whole is None else whole[rows.to(whole.device)],
-            tokenizer=self.tokenizer,
-            complete=self.complete,
-            after={key: _rows_of(value, index) for key, value in self.after.items()},
+            self._whole,
+            self.end,
+            self._whole,
+            self._tokens,
+            self.tokenizer,
+            padding=self.padding,
         )
 
     def running_sum(self, key: Hashable, values: PerToken) -> PerToken:
@@ -180,16 +282,10 @@ class Context:
         return sums
 
     def _require_tokens(self) -> WholeTokens:
-        if self.whole_tokens is None:
+        if self._tokens is None:
             raise SteerError(
                 "the model was called with embeddings, or with a cache that was filled outside of "
                 "this block, so that its tokens are not known. Call it with token ids or a text, "
                 "and begin the block before the prompt is read."
             )
-        return self.whole_tokens
-
-
-def _rows_of(value: Any, index: Sequence[int]) -> Any:
-    if isinstance(value, Tensor):
-        return value[torch.tensor(index, dtype=torch.long, device=value.device)]
-    return [value[row] for row in index]
+        return self._tokens

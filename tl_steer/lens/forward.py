@@ -13,6 +13,7 @@ from torch import Tensor
 
 from tl_steer.errors import CacheError
 from tl_steer.lens.cache_names import cache_returned
+from tl_steer.lens.holding import alone
 from tl_steer.lens.kept_cache import does_without, require_kept
 from tl_steer.lens.protocol import Host, device_of, is_bridge
 from tl_steer.lens.tokens import Batch
@@ -23,6 +24,7 @@ Logits = Float[Tensor, "batch pos d_vocab"]
 NextLogits = Float[Tensor, "batch d_vocab"]
 
 
+@alone
 def run_to_layer(model: Host, batch: Batch, last_layer: int) -> None:
     """Run the embedding and the blocks up to and including ``last_layer``, for the hooks' sake."""
     if isinstance(model, Twin):
@@ -42,6 +44,7 @@ def run_to_layer(model: Host, batch: Batch, last_layer: int) -> None:
         run(batch.tokens, attention_mask=mask, return_type=None)
 
 
+@alone
 def run_logits(model: Host, batch: Batch) -> Logits:
     """Run the whole model on a padded batch and return the logits at every position."""
     if isinstance(model, Twin):

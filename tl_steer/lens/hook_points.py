@@ -1,11 +1,13 @@
 """One function on one hook point, and a handle that removes just that one."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 
+from tl_steer.lens.holding import held, only_here
 from tl_steer.lens.protocol import Host
 
 HookFunction = Callable[..., Tensor | None]
@@ -36,7 +38,21 @@ def attach(point: Any, function: HookFunction) -> Attached:
     """Put a function on a hook point, after whatever sits there.
 
     ``model.hooks`` would do, but it counts levels and so must end in the order of a stack, and on
-    TransformerLens 3 entering it with many hooks costs more than a forward pass.
+    TransformerLens 3 entering it with many hooks costs more than a forward pass. Where another
+    thread or task runs the model, the function refuses to act.
     """
-    point.add_hook(function)
+    point.add_hook(only_here(function))
     return Attached(point, point.fwd_hooks[-1])
+
+
+@contextmanager
+def attached(model: Host, functions: Mapping[str, HookFunction]) -> Iterator[None]:
+    """Have functions on hook points, by name, and the model to oneself, for the length of a block.
+
+    Raises:
+        SteerError: When another thread or task has the model.
+    """
+    with held(model), ExitStack() as stack:
+        for name, point in points(model, list(functions)).items():
+            stack.callback(attach(point, functions[name]).remove)
+        yield

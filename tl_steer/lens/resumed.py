@@ -11,6 +11,7 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor
 
+from tl_steer.lens.holding import alone
 from tl_steer.lens.protocol import SteerableModel, is_bridge
 from tl_steer.lens.tokens import Batch
 
@@ -31,6 +32,7 @@ def can_resume(model: SteerableModel) -> bool:
     return not any(point.fwd_hooks for point in model.hook_dict.values())
 
 
+@alone
 def residual_before(model: SteerableModel, batch: Batch, layer: int) -> Residual:
     """Run the embedding and the blocks before ``layer``; return what would enter that block.
 
@@ -44,6 +46,7 @@ def residual_before(model: SteerableModel, batch: Batch, layer: int) -> Residual
     return residual
 
 
+@alone
 def residual_after(model: SteerableModel, residual: Residual, batch: Batch, layer: int) -> Residual:
     """Run the blocks from ``layer`` to the last; return what enters the final norm.
 
@@ -63,6 +66,7 @@ def residual_after(model: SteerableModel, residual: Residual, batch: Batch, laye
     return after
 
 
+@alone
 def unembedded(
     model: SteerableModel, residual: Float[Tensor, "place d_model"]
 ) -> Float[Tensor, "place d_vocab"]:

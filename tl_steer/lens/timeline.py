@@ -1,58 +1,50 @@
 """Which tokens a hook is looking at.
 
 A hook gets a tensor and a hook point. It is not told whether its one position is the third token
-of a prompt or the hundredth of a continuation, nor which rows are padded. The timeline reads that
-from the model's own call, before any hook point of the same pass fires:
-
-- on ``TransformerBridge``, from the call of the wrapped Hugging Face model (token ids, attention
-  mask, cache);
-- on ``HookedTransformer``, from the calls of its embedding (token ids) and of its first block
-  (residual, attention mask, cache), because its ``generate`` bypasses the call of the model itself.
+of a prompt or the hundredth of a continuation, nor which rows are padded. The timeline hears it
+from the model's own calls (:mod:`~tl_steer.lens.hearing`), before any hook point of the same pass
+fires, and follows texts through their caches (:mod:`~tl_steer.lens.sequences`).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
-from weakref import WeakMethod, finalize
+from weakref import finalize, ref
 
 import torch
 from torch import Tensor
-from torch.utils.hooks import RemovableHandle
 
 from tl_steer.errors import MismatchError, SteerError
-from tl_steer.lens.cache_names import cache_given
 from tl_steer.lens.context import Context
-from tl_steer.lens.kept_cache import tokens_in
-from tl_steer.lens.protocol import Host, is_bridge
+from tl_steer.lens.generate_calls import GivenPrompt
+from tl_steer.lens.hearing import Pass, listen
+from tl_steer.lens.held import Held, is_in_order
+from tl_steer.lens.holding import Here
+from tl_steer.lens.padding import KNOWN, Padding
+from tl_steer.lens.prompt_end import PromptEnd
+from tl_steer.lens.protocol import Host
+from tl_steer.lens.sequences import Known, Sequences
+
+_OUTSIDE = (
+    "the pass began with a cache that was filled outside of this block, or changed in a way that "
+    "cannot be followed, so that what stands in the text is not known. Begin the block before the "
+    "prompt is read."
+)
 
 
-@dataclass(frozen=True, eq=False)
-class _Pass:
-    """What a call of the model tells about itself."""
-
-    content: Tensor
-    """Token ids, or the residual stream before block 0: equal where the tokens are equal."""
-
-    tokens: Tensor | None
-    """Token ids ``Int[Tensor, "batch pos"]``; ``None`` for embeddings."""
-
-    mask: Tensor | None
-    """``Int[Tensor, "batch past+pos"]`` over the cached and the new tokens, 1 where real."""
-
-    past: int
-    """How many tokens the cache holds."""
-
-    right_pad: int | None
-    """The padding token, where the tokenizer puts it at the end of rows."""
+def never_alike(index: Sequence[int]) -> bool:
+    """Rows have settings that differ."""
+    return False
 
 
 @dataclass(eq=False)
 class Timeline:
     """Follows a model from pass to pass.
 
-    A prompt is what the first pass of a sequence holds. What follows with a cache is generated.
-    Without a cache, a pass that repeats the last one and adds one token to every row continues it,
-    which is how generation without a cache looks; anything else starts anew.
+    A prompt is what the first pass of a sequence holds, or what a wrapped model's ``generate`` was
+    called with. One token that follows with a cache is generated. Without a cache, a pass that
+    repeats the last one and adds one token to every row continues it, which is how generation
+    without a cache looks; anything else starts anew.
 
     A timeline that nobody refers to any more takes its listener off the model by itself.
     """
@@ -60,37 +52,38 @@ class Timeline:
     prompt_lengths: Tensor | None = None
     """Given where they are known, e.g. to score a continuation in one pass."""
 
-    needs_prompt_end: bool = False
-    """Whether somebody will ask where prompts end, so that padding must be known."""
-
     n_rows: int | None = None
     """The only batch size that fits, where settings are per row."""
 
+    alike: Callable[[Sequence[int]], bool] = never_alike
+    """Whether rows, each of which goes on from another one, have the settings of that one."""
+
     _context: Context | None = None
     _tokenizer: Any = None
-    _last: _Pass | None = None
-    _prompt: Tensor | None = None
+    _sequences: Sequences = field(default_factory=Sequences)
+    _before: Known | None = None
+    _whole: tuple[Tensor, PromptEnd] | None = None
+    """The last pass that had and wanted no cache."""
+
+    _said: GivenPrompt | None = None
+    """The prompt that a call of ``generate`` is about to read."""
+
     _finalizers: list[Callable[[], Any]] = field(default_factory=list)
 
     def attach(self, model: Host) -> None:
         """Begin to follow the model."""
         self._tokenizer = model.tokenizer
-        listen = _listen_to_bridge if is_bridge(model) else _listen_to_hooked
-        advance = WeakMethod(self._advance)
-
-        def heard(now: _Pass) -> None:
-            alive = advance()
-            if alive is not None:
-                alive(now)
-
-        handle = listen(model, heard)
-        self._finalizers.append(finalize(self, handle.remove))
+        here, timeline = Here.now(), ref(self)
+        # What another thread or task runs is not of the texts that are followed here.
+        remove = listen(model, lambda: timeline() if here.is_here else None)
+        self._finalizers.append(finalize(self, remove))
 
     def detach(self) -> None:
         """Stop following; the model has no listener of this timeline any more."""
         while self._finalizers:
             self._finalizers.pop()()
-        self._last = self._prompt = self._context = None
+        self._sequences = Sequences()
+        self._context = self._before = self._whole = self._said = None
 
     def select(self, index: Sequence[int], *, n_rows: int | None) -> None:
         """Go on with some rows of the last pass; a row may go on several times.
@@ -100,13 +93,12 @@ class Timeline:
             n_rows: The only batch size that fits from now on, where settings are per row.
         """
         self.n_rows = n_rows
-        if self._last is not None:
-            self._last = replace(self._last, content=self._last.content[list(index)])
         if self.prompt_lengths is not None:
             self.prompt_lengths = self.prompt_lengths[list(index)]
-        if self._context is not None:
-            self._context = self._context.select(index)
-            self._prompt = self._context.prompt_lengths
+        if self._whole is not None:
+            content, end = self._whole
+            self._whole = content[list(index)], end.rows(index)
+        self._sequences.select(index)
 
     def now(self, hook_name: str, shape: torch.Size) -> Context:
         """Return the pass that runs, for a hook that sees activations of some (batch, pos, …).
@@ -115,74 +107,145 @@ class Timeline:
             SteerError: When the pass began beyond the first block, so that nothing was heard.
         """
         context = self._context
-        if context is None or context.positions.shape != shape[:2]:
+        if context is None or context.shape != tuple(shape[:2]):
             raise SteerError(
                 f"{hook_name}: cannot tell which tokens these are. {_heard(context, shape)} Use "
                 "the scope everywhere, and one strength for all rows."
             )
         return context
 
-    def _advance(self, now: _Pass) -> None:
-        batch, width = now.content.shape[:2]
-        if self.n_rows not in (None, batch):
+    def begins(self, now: Pass) -> None:
+        """A pass begins; see :class:`~tl_steer.lens.hearing.Listener`."""
+        self._context = self._before = None
+        rows, width = now.content.shape
+        if self.n_rows not in (None, rows):
             raise MismatchError(
-                f"settings for {self.n_rows} rows came with a batch of {batch}; give one for each "
+                f"settings for {self.n_rows} rows came with a batch of {rows}; give one for each "
                 "row, or one for all."
             )
-        if self.needs_prompt_end and self.prompt_lengths is None:
-            _require_known_padding(now)
-        mask = now.mask
-        if mask is None:
-            ones = (batch, now.past + width)
-            mask = torch.ones(ones, dtype=torch.long, device=now.content.device)
-        mask = mask.long()
-        self._prompt = self._prompt_lengths_of(now, mask)
-        positions = (mask.cumsum(-1) - 1).masked_fill(mask == 0, -1)
-        # The cache may have been filled while nobody listened, or been cut since.
-        before = self._context if now.past and self._continues(now) else None
-        whole = now.tokens if now.past == 0 else _joined(before, now.tokens)
+        anew = now.past == 0
+        past = self._past(now)
+        known = None if anew else self._known(now, past)
+        mask = _readable(now.mask, past + width)
+        real = now.content.new_ones((rows, past + width)) if mask is None else mask
+        real = real.long()
+        positions = (real.cumsum(-1) - 1).masked_fill(real == 0, -1)
+        end, fresh = self._end(now, past, real, known)
+        self._before = known
         self._context = Context(
-            positions=positions[:, now.past :],
-            prompt_lengths=self._prompt,
-            whole_positions=positions,
-            whole_tokens=whole,
-            tokenizer=self._tokenizer,
-            complete=now.past == 0 or before is not None,
-            before={} if before is None else {**before.before, **before.after},
+            positions[:, past:],
+            end,
+            positions,
+            now.tokens if anew else _joined(known, now.tokens),
+            self._tokenizer,
+            before=None if known is None else dict(known.memory),
+            padding=self._padding(now, past, mask, known, fresh),
+            forgotten="" if anew else _OUTSIDE if known is None else known.forgotten,
         )
-        # A cached step is told apart by its cache; only whole sequences need remembering.
-        self._last = now if now.past == 0 else None
+        self._whole = (now.content, end) if anew and not now.fills_cache else None
 
-    def _continues(self, now: _Pass) -> bool:
-        last = self._context
-        return last is not None and last.whole_positions.shape == (len(now.content), now.past)
+    def ended(self, cache: Any, columns: int | None) -> None:
+        """A pass is over; see :class:`~tl_steer.lens.hearing.Listener`."""
+        context = self._context
+        if cache is None or context is None:
+            return
+        whole = context.past + context.shape[1]
+        if columns in (None, whole):
+            earlier = {} if self._before is None else self._before.earlier
+            self._sequences.keep(cache, Held.of(cache, whole), Known.after(context, earlier))
+        elif columns != context.past:
+            # A frozen cache stays as it is; any other has taken something else than this pass.
+            self._sequences.forget(cache)
 
-    def _prompt_lengths_of(self, now: _Pass, mask: Tensor) -> Tensor:
-        batch, width = now.content.shape[:2]
-        if self.prompt_lengths is not None:
-            if self.prompt_lengths.shape != (batch,):
-                raise MismatchError(
-                    f"{self.prompt_lengths.numel()} prompt lengths came with a batch of {batch} "
-                    "rows; give one for each row."
-                )
-            return self.prompt_lengths.to(mask.device)
-        before = self._prompt
-        if now.past:
-            known = before is not None and len(before) == batch
-            return before if known and before is not None else mask[:, : now.past].sum(-1)
-        whole = mask.sum(-1)
-        last = self._last
-        if last is None or before is None or last.content.shape[:2] != (batch, width - 1):
-            return whole
-        # Compared on the device: a hook must not wait for the GPU.
-        same = (now.content[:, :-1] == last.content).flatten(1).all(-1)
-        return torch.where(same, before, whole)
+    def reads_prompt(self, given: GivenPrompt | None) -> None:
+        """The model's own ``generate`` is called; see :class:`~tl_steer.lens.hearing.Listener`."""
+        self._said = given
+
+    def _past(self, now: Pass) -> int:
+        """How many columns the cache holds; 0 where nobody knows."""
+        if now.past is not None:
+            return now.past
+        heard = self._sequences.columns_of(now.cache)
+        if heard is None and _is_flat(now.mask):
+            return int(now.mask.shape[1]) - now.content.shape[1]
+        return heard or 0
+
+    def _known(self, now: Pass, past: int) -> Known | None:
+        found = self._sequences.found(now, past)
+        if found is None:
+            return None
+        known, rows = found
+        if self.n_rows is not None and not (is_in_order(rows, len(rows)) or self.alike(rows)):
+            raise MismatchError(
+                f"the rows of the batch were reordered, to {rows}, and each has settings of its "
+                "own. Give one setting for all rows, or the same for all that change places: with "
+                "beams, for all beams of a prompt."
+            )
+        return known
+
+    def _end(
+        self, now: Pass, past: int, real: Tensor, known: Known | None
+    ) -> tuple[PromptEnd, Tensor | None]:
+        """Where prompts end, and which rows are not known to continue those of the pass before."""
+        width = now.content.shape[1]
+        said, self._said = self._said, None
+        given = self.prompt_lengths
+        if known is not None and (given is not None or said is None):
+            return known.end.after(real, width), None
+        if given is not None:
+            whole = PromptEnd(self._fitting(given, len(real)).to(real.device), said=True)
+        elif said is not None:
+            whole = PromptEnd.of_call(said, real)
+        elif now.past == 0:
+            whole = PromptEnd(real.sum(-1), width)
+        else:
+            return PromptEnd(real[:, :past].sum(-1), unknown=_OUTSIDE), None
+        if known is not None:
+            return known.end.said_again(whole, past=past), None
+        if now.past != 0 or said is not None or self._whole is None or now.fills_cache:
+            return whole, None
+        return _continued(now.content, *self._whole, otherwise=whole)
+
+    @staticmethod
+    def _fitting(given: Tensor, rows: int) -> Tensor:
+        if given.shape != (rows,):
+            raise MismatchError(
+                f"{given.numel()} prompt lengths came with a batch of {rows} rows; give one for "
+                "each row."
+            )
+        return given
+
+    def _padding(
+        self, now: Pass, past: int, mask: Tensor | None, known: Known | None, fresh: Tensor | None
+    ) -> Padding:
+        if known is not None and known.padding is not KNOWN:
+            return known.padding
+        if mask is not None:
+            return KNOWN
+        if known is not None:
+            return Padding(earlier=known.positions)
+        attended = _last_row(now.mask, past + now.content.shape[1])
+        unseen = ""
+        if now.mask is not None and attended is None:
+            unseen = "an attention mask came that does not say what is padding"
+        elif now.past != 0:
+            unseen = "a cache that was filled outside of this block came without an attention mask"
+        none = now.mask is None
+        return Padding(
+            now.tokens if none else None,
+            len(now.content) if none else 0,
+            self._tokenizer,
+            fresh,
+            attended,
+            unseen=unseen,
+            end_is_given=self.prompt_lengths is not None,
+        )
 
 
 def _heard(context: Context | None, shape: torch.Size) -> str:
     if context is None:
         return "The pass did not begin at the first block, as with start_at_layer."
-    rows, tokens = context.positions.shape
+    rows, tokens = context.shape
     return (
         f"The activations are of the shape {tuple(shape)}, and the pass began with {rows} rows of "
         f"{tokens} tokens: a pass that begins at a later block (start_at_layer) is not heard, nor "
@@ -190,83 +253,46 @@ def _heard(context: Context | None, shape: torch.Size) -> str:
     )
 
 
-def _joined(before: Context | None, tokens: Tensor | None) -> Tensor | None:
-    if before is None or before.whole_tokens is None or tokens is None:
+def _continued(
+    content: Tensor, before: Tensor, end: PromptEnd, *, otherwise: PromptEnd
+) -> tuple[PromptEnd, Tensor | None]:
+    """Rows that repeat one of the pass before, and add a token, have the prompt of that one.
+
+    Compared on the device: a hook must not wait for the GPU.
+    """
+    if before.shape[1] != content.shape[1] - 1:
+        return otherwise, None
+    same = (content[:, None, :-1] == before[None]).all(-1)
+    # Of rows that are alike, each continues its own.
+    own = torch.ones_like(same).tril().triu()
+    row = (same.long() + (same & own).long()).argmax(1)
+    found = same.any(1)
+    lengths = torch.where(found, end.lengths[row], otherwise.lengths)
+    return replace(otherwise, lengths=lengths), ~found
+
+
+def _is_flat(mask: Any) -> bool:
+    return isinstance(mask, Tensor) and mask.ndim == 2
+
+
+def _readable(mask: Any, width: int) -> Tensor | None:
+    """A mask over all columns, cached ones first, 1 where real."""
+    if not _is_flat(mask) or mask.shape[1] < width:
         return None
-    return torch.cat([before.whole_tokens, tokens.to(before.whole_tokens.device)], dim=1)
+    flat: Tensor = mask[:, :width]
+    return flat
 
 
-def _require_known_padding(now: _Pass) -> None:
-    if now.mask is not None or len(now.content) == 1 or now.right_pad is None:
-        return
-    are_tokens = not now.content.is_floating_point()
-    if are_tokens and not bool((now.content[:, -1] == now.right_pad).any()):
-        return
-    raise MismatchError(
-        f"a batch of {len(now.content)} rows came without an attention mask, and this model's "
-        "tokenizer pads on the right, so the end of each prompt is not known. Pass "
-        "attention_mask=, give prompt_lengths=, or pad on the left."
-    )
-
-
-class _Listener:
-    def __init__(self, *handles: RemovableHandle) -> None:
-        self._handles = handles
-
-    def remove(self) -> None:
-        for handle in self._handles:
-            handle.remove()
-
-
-def _listen_to_bridge(model: Any, heard: Callable[[_Pass], None]) -> _Listener:
-    def before(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        content = args[0] if args else kwargs.get("input_ids")
-        if content is None:
-            content = kwargs["inputs_embeds"]
-        cache = cache_given(kwargs)
-        held = tokens_in(cache)
-        mask = _two_dimensional(kwargs.get("attention_mask"))
-        # A state-space model does not know how much it has read; the mask does.
-        unknown = 0 if mask is None else mask.shape[1] - content.shape[1]
-        past = unknown if held is None else held
-        tokens = None if content.is_floating_point() else content
-        heard(_Pass(content, tokens, mask, past, _right_pad(model)))
-
-    return _Listener(model.original_model.register_forward_pre_hook(before, with_kwargs=True))
-
-
-def _listen_to_hooked(model: Any, heard: Callable[[_Pass], None]) -> _Listener:
-    embedded: list[Tensor] = []
-
-    def embed(module: Any, args: tuple[Any, ...]) -> None:
-        tokens = args[0]
-        # Generation without a cache embeds only the token that is new, beside those before it.
-        known = embedded[-1] if embedded and tokens.shape[1] == 1 else None
-        embedded[:] = [tokens]
-        if known is not None and len(known) == len(tokens):
-            embedded.append(torch.cat([known, tokens], dim=1))
-
-    def before(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        cache = kwargs.get("past_kv_cache_entry")
-        past = 0 if cache is None else int(cache.past_keys.shape[1])
-        # Cloned, because a hook may write into the residual stream in place.
-        content = args[0].clone() if past == 0 else args[0]
-        fitting = (each for each in embedded if each.shape == content.shape[:2])
-        mask = _two_dimensional(kwargs.get("attention_mask"))
-        heard(_Pass(content, next(fitting, None), mask, past, _right_pad(model)))
-
-    return _Listener(
-        model.embed.register_forward_pre_hook(embed),
-        model.blocks[0].register_forward_pre_hook(before, with_kwargs=True),
-    )
-
-
-def _two_dimensional(mask: Any) -> Tensor | None:
-    return mask if isinstance(mask, Tensor) and mask.ndim == 2 else None
-
-
-def _right_pad(model: Any) -> int | None:
-    tokenizer = model.tokenizer
-    if tokenizer is None or tokenizer.padding_side != "right":
+def _last_row(mask: Any, width: int) -> Tensor | None:
+    """``Bool[Tensor, "batch whole"]``: what the last query attends to, by a mask of both axes."""
+    square = mask.get("full_attention") if isinstance(mask, Mapping) else mask
+    if not isinstance(square, Tensor) or square.ndim != 4 or square.shape[-1] < width:
         return None
-    return int(tokenizer.pad_token_id or 0)
+    row = square[:, 0, -1, :width]
+    return row if row.dtype == torch.bool else row == 0
+
+
+def _joined(known: Known | None, tokens: Tensor | None) -> Tensor | None:
+    if known is None or known.tokens is None or tokens is None:
+        return None
+    return torch.cat([known.tokens, tokens.to(known.tokens.device)], dim=1)

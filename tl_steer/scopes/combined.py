@@ -20,7 +20,6 @@ from tl_steer.scopes.positions import (
     everywhere,
     generated,
     last_prompt_token,
-    needs_prompt_end,
     prompt,
 )
 from tl_steer.shapes import TokenMask
@@ -133,13 +132,6 @@ def check_scopes_fit(model: SteerableModel, *scopes: object) -> None:
         check = getattr(scope, "check_fits", None)
         if callable(check):
             check(model)
-
-
-def asks_for_prompt_end(scope: Scope) -> bool:
-    """Tell whether a scope, or a part of it, asks where the prompt ends."""
-    if isinstance(scope, AllOf | AnyOf):
-        return any(map(asks_for_prompt_end, scope.scopes))
-    return asks_for_prompt_end(scope.scope) if isinstance(scope, Not) else needs_prompt_end(scope)
 
 
 def leaves_prompt(scope: Scope) -> bool:

@@ -1,6 +1,6 @@
 """A scope as the choice of tokens that others attend to."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 
@@ -54,7 +54,4 @@ class Keys:
 
 
 def _as_one_pass(context: Context) -> Context:
-    """The whole text as if nothing were cached."""
-    return replace(
-        context, positions=context.whole_positions, before={}, after={}, _read={}, _masks={}
-    )
+    return context.as_one_pass()

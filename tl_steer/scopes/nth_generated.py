@@ -38,6 +38,5 @@ class NthGenerated:
 
     def __call__(self, context: Context) -> TokenMask:
         """Mark those tokens."""
-        numbers = context.positions - context.prompt_lengths[:, None]
-        chosen = torch.stack([numbers == number for number in self.which]).any(0)
-        return chosen & context.generated
+        numbers = context.generated_index
+        return torch.stack([numbers == number for number in self.which]).any(0)

@@ -12,6 +12,7 @@ from tl_steer.lens.context import Context
 from tl_steer.lens.protocol import SteerableModel
 from tl_steer.scopes.conditions import Condition
 from tl_steer.scopes.given import truth
+from tl_steer.scopes.whole_prompt import require_whole_prompt
 from tl_steer.shapes import Acts, TokenMask
 
 _MASSIVE = 10.0
@@ -61,6 +62,8 @@ class PerPrompt:
         Raises:
             SteerError: When it was not there while the prompt was read.
         """
+        # Also where it is remembered: a later piece of the prompt may have come since.
+        _ = context.prompt_lengths
         fires: Tensor | None = context.recall(self)
         if fires is None:
             if context.past:
@@ -68,6 +71,7 @@ class PerPrompt:
                     f"{self!r} was switched on after the prompt was read, and so does not know "
                     "it. Begin the text anew, with it on."
                 )
+            require_whole_prompt(context, self)
             acts = context.read(self.condition.direction.hook_name)
             chosen = self._chosen(acts, context)
             mean = _mean(acts, chosen)

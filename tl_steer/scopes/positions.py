@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from inspect import signature
 
+from torch import Tensor
+
 from tl_steer.errors import SteerError
 from tl_steer.files.stored_names import stored_as
 from tl_steer.lens.context import Context
@@ -64,12 +66,15 @@ class Positions:
 
     def __call__(self, context: Context) -> TokenMask:
         """Mark the tokens between the bounds."""
-        ends = context.prompt_lengths[:, None]
-        start = self.start if self.start >= 0 else (ends + self.start).clamp(min=0)
-        mask = context.real & (context.positions >= start)
+        mask = context.real & (context.positions >= self._place(self.start, context))
         if self.stop is None:
             return mask
-        return mask & (context.positions < (self.stop if self.stop >= 0 else ends + self.stop))
+        return mask & (context.positions < self._place(self.stop, context))
+
+    @staticmethod
+    def _place(bound: int, context: Context) -> Tensor | int:
+        # Where prompts end may not be known, and is asked only where it matters.
+        return bound if bound >= 0 else (context.prompt_lengths[:, None] + bound).clamp(min=0)
 
 
 def as_scope(scope: Scope | slice) -> Scope:
@@ -85,13 +90,6 @@ def as_scope(scope: Scope | slice) -> Scope:
         return Positions(scope.start or 0, scope.stop)
     _require_scope(scope)
     return scope
-
-
-def needs_prompt_end(scope: Scope) -> bool:
-    """Tell whether a scope asks where the prompt ends; of a user's own it is assumed."""
-    if isinstance(scope, Positions):
-        return scope.start < 0 or (scope.stop or 0) < 0
-    return scope is not everywhere
 
 
 def _require_scope(scope: object) -> None:

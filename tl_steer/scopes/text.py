@@ -15,6 +15,7 @@ from torch import Tensor
 
 from tl_steer.lens.context import Context
 from tl_steer.lens.texts import RowText
+from tl_steer.scopes.whole_prompt import require_whole_prompt
 from tl_steer.shapes import TokenMask
 
 Span = tuple[int, int]
@@ -133,6 +134,7 @@ def all_tokens(context: Context, columns: Columns) -> KeyMask:
 
 
 def _rows(context: Context) -> list[_Row]:
+    require_whole_prompt(context, "a scope of text")
     texts = context.texts
     positions, tokens = context.whole_positions.tolist(), context.whole_tokens
     ids = [] if tokens is None else tokens.tolist()

@@ -1,12 +1,13 @@
 """A model that is steered for the length of a block."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
 
 from tl_steer.errors import SteerError
 from tl_steer.interventions.protocol import Intervention
+from tl_steer.lens.holding import hold
 from tl_steer.lens.hook_points import Attached, attach, points
 from tl_steer.lens.kept_cache import keep_cache
 from tl_steer.lens.paths import model_of
@@ -36,30 +37,41 @@ class Steered:
         self._timeline: Timeline | None = None
         self._board: Board | None = None
         self._reads: tuple[str, ...] = ()
+        self._let_go: Callable[[], None] | None = None
 
     def start(self) -> "Steered":
-        """Attach the hooks; they stay until :meth:`remove`."""
+        """Attach the hooks; they stay until :meth:`remove`.
+
+        Raises:
+            SteerError: When this block is entered already, or another thread or task has the model.
+        """
         if self._board is not None:
             raise SteerError("this block is already entered; make another with steer(...).")
+        let_go = hold(self.model)
+        try:
+            self._start()
+        except BaseException:
+            self.remove()
+            let_go()
+            raise
+        self._let_go = let_go
+        return self
+
+    def _start(self) -> None:
         # Switched-off interventions have their hooks too, so that they can be switched on.
         everything = self.steering.on(*self.steering.interventions)
         board = Board(self._host, self.steering.interventions)
         board.show(self.steering.active)
-        try:
-            self._board = board
-            self._cache = keep_cache(self._host)
-            self._timeline = everything.timeline(self._prompt_lengths)
-            if self._timeline is not None:
-                self._timeline.attach(self._host)
-            self._reads = what_is_read(everything.active)
-            hooks = board.hooks(self._timeline, reads=self._reads, only_acting=False)
-            found = points(self._host, [name for name, _ in hooks])
-            for name, function in hooks:
-                self._attached.append(attach(found[name], function))
-        except BaseException:
-            self.remove()
-            raise
-        return self
+        self._board = board
+        self._cache = keep_cache(self._host)
+        self._timeline = everything.timeline(self._prompt_lengths)
+        if self._timeline is not None:
+            self._timeline.attach(self._host)
+        self._reads = what_is_read(everything.active)
+        hooks = board.hooks(self._timeline, reads=self._reads, only_acting=False)
+        found = points(self._host, [name for name, _ in hooks])
+        for name, function in hooks:
+            self._attached.append(attach(found[name], function))
 
     def off(self, *names: str) -> None:
         """Switch some interventions off, from the next forward pass on."""
@@ -99,6 +111,9 @@ class Steered:
             self._timeline.detach()
         self._cache.close()
         self._timeline = self._board = None
+        if self._let_go is not None:
+            self._let_go()
+            self._let_go = None
 
     def _change(self, steering: Steering) -> None:
         steering.check_fits(self.model)

@@ -13,13 +13,15 @@ from tl_steer.errors import MismatchError, SteerError
 from tl_steer.frozen import FrozenDict
 from tl_steer.interventions.add import Add
 from tl_steer.interventions.protocol import Intervention, require_intervention, with_strength
+from tl_steer.lens.holding import only_here
 from tl_steer.lens.hook_names import order_of, require_readable
 from tl_steer.lens.hook_points import HookFunction
 from tl_steer.lens.kept_cache import keep_cache
 from tl_steer.lens.protocol import SteerableModel, require_steerable
 from tl_steer.lens.timeline import Timeline
-from tl_steer.scopes.combined import asks_for_prompt_end, check_scopes_fit, leaves_prompt
+from tl_steer.scopes.combined import check_scopes_fit, leaves_prompt
 from tl_steer.scopes.positions import Scope, as_scope, everywhere
+from tl_steer.steering.alike import rows_are_alike
 from tl_steer.steering.hooks import Board, needs_context, what_is_read
 from tl_steer.steering.layers import divided
 from tl_steer.strengths.strength import Strength
@@ -193,7 +195,8 @@ class Steering:
         board = Board(model, self.interventions)
         board.show(self.active)
         finalize(board, keep_cache(model).close)
-        return board.hooks(timeline, reads=what_is_read(self.active), only_acting=True)
+        hooks = board.hooks(timeline, reads=what_is_read(self.active), only_acting=True)
+        return [(name, only_here(function)) for name, function in hooks]
 
     @property
     def reads_prompts_alike(self) -> bool:
@@ -218,8 +221,8 @@ class Steering:
             return None
         return Timeline(
             prompt_lengths=None if prompt_lengths is None else torch.as_tensor(prompt_lengths),
-            needs_prompt_end=any(map(_asks_for_prompt_end, self.active)),
             n_rows=self.n_rows,
+            alike=lambda index: all(rows_are_alike(each, index) for each in self.active),
         )
 
     def _known(self, names: Sequence[str]) -> frozenset[str]:
@@ -247,14 +250,6 @@ class Steering:
         )
         note = f", {self._note}" if self._note else ""
         return f"Steering of {len(self.interventions)}{note}\n{lines}"
-
-
-def _asks_for_prompt_end(intervention: Intervention) -> bool:
-    # A function may be a schedule, which counts from there; so may what is attended to.
-    parts = [intervention.scope, getattr(intervention, "keys", everywhere)]
-    return callable(intervention.strength) or any(
-        asks_for_prompt_end(as_scope(part)) for part in parts
-    )
 
 
 def _described(intervention: Intervention) -> str:

@@ -52,7 +52,7 @@ class FirstTokens:
     def __call__(self, acts: Acts, context: Context) -> TokenStrengths:
         """Give the strength to tokens before the n-th."""
         # Compared before prompt tokens become index 0, so that n = 0 leaves the prompt steered.
-        early = (generated_index(context) < self.n) * float(self.strength)
+        early = (context.generated_index < self.n) * float(self.strength)
         return early if self.on_prompt else torch.where(context.generated, early, 0.0)
 
 
@@ -180,13 +180,8 @@ class ByIndex:
         return _with_prompt(numbers[_index_from_zero(context)], context, self.on_prompt)
 
 
-def generated_index(context: Context) -> Positions:
-    """Index of each token among those that the model wrote: 0 for the first, negative before."""
-    return context.positions - context.prompt_lengths[:, None]
-
-
 def _index_from_zero(context: Context) -> Positions:
-    return generated_index(context).clamp(min=0)
+    return context.generated_index.clamp(min=0)
 
 
 def _with_prompt(strengths: TokenStrengths, context: Context, on_prompt: bool) -> TokenStrengths:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from tl_steer.lens.hook_names import needs_writing_in_place, site_shape
-from tl_steer.lens.hook_points import attach, points
+from tl_steer.lens.hook_points import attached
 from tl_steer.lens.protocol import SteerableModel, device_of, dtype_of
 from tl_steer.tuning.sphere import Flat
 
@@ -47,11 +47,8 @@ def edited(model: SteerableModel, at: str, edit: Callable[[Tensor], Tensor]) -> 
         after = edit(acts)
         return acts.copy_(after) if in_place else after
 
-    attached = attach(points(model, [at])[at], function)
-    try:
+    with attached(model, {at: function}):
         yield
-    finally:
-        attached.remove()
 
 
 @contextmanager
@@ -62,11 +59,8 @@ def reading(model: SteerableModel, at: str) -> Iterator[list[Tensor]]:
     def function(acts: Tensor, hook: Any) -> None:
         passed.append(acts)
 
-    attached = attach(points(model, [at])[at], function)
-    try:
+    with attached(model, {at: function}):
         yield passed
-    finally:
-        attached.remove()
 
 
 def added(vector: Tensor, signs: Tensor | None = None) -> Callable[[Tensor], Tensor]:
