@@ -10,6 +10,7 @@ from kinds import KINDS
 from making import direction, own_model
 from moving import OF_EACH_KIND, PROMPTS, REMEMBERS, THE_END, WHOLE_PROMPT, Loop, steerings
 from scopes_of import COMMON
+from transformers import DynamicCache
 
 import tl_steer as ts
 from tl_steer.errors import MismatchError, SteerError
@@ -170,3 +171,33 @@ def test_a_frozen_cache() -> None:
             found.append(again)
     for each in found:
         check(each, steering, "frozen")
+
+
+@torch.no_grad()
+def test_a_cache_that_keeps_nothing() -> None:
+    """A loop that was to have one and sees it empty reads the whole text again."""
+    model = own_model("bridge", "gpt2")
+    row = torch.tensor([PROMPTS[2]])
+    seen = []
+
+    def scope(context: Any) -> torch.Tensor:
+        seen.append(context.generated.tolist())
+        return context.generated  # type: ignore[no-any-return]
+
+    with ts.steer(model, ts.Add(direction(model, SITE), scope=scope)):
+        for extra in (0, 1, 2):
+            tokens = torch.cat([row, torch.full((1, extra), 5)], dim=1)
+            model.original_model(tokens, past_key_values=Forgets(), use_cache=True)
+        # Read with a cache that keeps it, the longer text is a prompt of its own.
+        for extra in (0, 1):
+            model.original_model(torch.cat([row, row[:, :extra]], dim=1), use_cache=True)
+    width = row.shape[1]
+    assert [sum(each[0]) for each in seen] == [0, 1, 2, 0, 0]
+    assert seen[2][0][:width] == [False] * width
+
+
+class Forgets(DynamicCache):
+    """Hands keys and values back, and keeps none."""
+
+    def update(self, keys: Any, values: Any, *args: Any, **settings: Any) -> Any:
+        return keys, values

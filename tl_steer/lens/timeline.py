@@ -62,8 +62,8 @@ class Timeline:
     _tokenizer: Any = None
     _sequences: Sequences = field(default_factory=Sequences)
     _before: Known | None = None
-    _whole: tuple[Tensor, PromptEnd] | None = None
-    """The last pass that had and wanted no cache."""
+    _whole: tuple[Tensor, PromptEnd, bool] | None = None
+    """What the last pass began with, where no cache holds it, and whether one was to."""
 
     _said: GivenPrompt | None = None
     """The prompt that a call of ``generate`` is about to read."""
@@ -96,8 +96,8 @@ class Timeline:
         if self.prompt_lengths is not None:
             self.prompt_lengths = self.prompt_lengths[list(index)]
         if self._whole is not None:
-            content, end = self._whole
-            self._whole = content[list(index)], end.rows(index)
+            content, end, wanted = self._whole
+            self._whole = content[list(index)], end.rows(index), wanted
         self._sequences.select(index)
 
     def now(self, hook_name: str, shape: torch.Size) -> Context:
@@ -142,7 +142,7 @@ class Timeline:
             padding=self._padding(now, past, mask, known, fresh),
             forgotten="" if anew else _OUTSIDE if known is None else known.forgotten,
         )
-        self._whole = (now.content, end) if anew and not now.fills_cache else None
+        self._whole = (now.content, end, now.fills_cache) if anew else None
 
     def ended(self, cache: Any, columns: int | None) -> None:
         """A pass is over; see :class:`~tl_steer.lens.hearing.Listener`."""
@@ -151,6 +151,8 @@ class Timeline:
             return
         whole = context.past + context.shape[1]
         if columns in (None, whole):
+            if self._whole is not None and self._whole[2]:
+                self._whole = None
             earlier = {} if self._before is None else self._before.earlier
             self._sequences.keep(cache, Held.of(cache, whole), Known.after(context, earlier))
         elif columns != context.past:
@@ -202,9 +204,12 @@ class Timeline:
             return PromptEnd(real[:, :past].sum(-1), unknown=_OUTSIDE), None
         if known is not None:
             return known.end.said_again(whole, past=past), None
-        if now.past != 0 or said is not None or self._whole is None or now.fills_cache:
+        if now.past != 0 or said is not None or self._whole is None:
             return whole, None
-        return _continued(now.content, *self._whole, otherwise=whole)
+        content, end, wanted = self._whole
+        if wanted != now.fills_cache:
+            return whole, None
+        return _continued(now.content, content, end, otherwise=whole)
 
     @staticmethod
     def _fitting(given: Tensor, rows: int) -> Tensor:
