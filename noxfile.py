@@ -104,6 +104,16 @@ def tests(session: nox.Session, transformer_lens: str) -> None:
 
 
 @nox.session(venv_backend="none")
+@nox.parametrize("transformer_lens", list(LINES), ids=list(LINES))
+def architectures(session: nox.Session, transformer_lens: str) -> None:
+    """Every architecture beside plain transformers; `-- --write-table` writes what docs say."""
+    programs = environment(session, transformer_lens)
+    session.env["OMP_NUM_THREADS"] = "1"
+    every = ["-p", "no:benchmark", "--every-architecture", "tests/architectures"]
+    run(session, programs, "pytest", *every, *session.posargs)
+
+
+@nox.session(venv_backend="none")
 def notebooks(session: nox.Session) -> None:
     """The notebooks, executed from top to bottom."""
     programs = environment(session, NEWEST)

@@ -15,6 +15,19 @@ import pytest
 from kinds import MODELS
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--every-architecture",
+        action="store_true",
+        help="check every architecture of tests/architectures, and not only the most used ones",
+    )
+    parser.addoption(
+        "--write-table",
+        action="store_true",
+        help="write what is found into docs/architectures.md",
+    )
+
+
 @pytest.fixture(scope="module", params=MODELS, ids="-".join)
 def model(request: pytest.FixtureRequest) -> Any:
     """Each model class that this environment has, of each architecture; shared, so left alone."""

@@ -19,6 +19,7 @@ from tl_steer.lens import tokens
 from tl_steer.lens.forward import run_logits
 from tl_steer.lens.hook_names import site_shape
 from tl_steer.lens.protocol import model_info
+from tl_steer.lens.sites import sites_of
 
 TEXTS = ("the film was very good", "a movie", "i loved it so much and the plot")
 
@@ -84,6 +85,8 @@ def own_model(kind: str, architecture: str = "llama") -> Any:
     with torch.no_grad():
         model("the film")
         model.run_with_cache("the film")
+    # We ask a model once, too, what its hook points hold.
+    sites_of(model)
     return model
 
 

@@ -12,12 +12,15 @@ _Result = TypeVar("_Result")
 _log = logging.getLogger(__name__)
 
 
-def length_sorted(lengths: Sequence[int], *, max_tokens: int) -> list[list[int]]:
+def length_sorted(
+    lengths: Sequence[int], *, max_tokens: int, unpadded: bool = False
+) -> list[list[int]]:
     """Group rows so that equal lengths meet and no batch exceeds a number of padded tokens.
 
     Args:
         lengths: Tokens of each row.
         max_tokens: Rows times longest row that a batch may have; a longer row goes alone.
+        unpadded: Whether only rows of one length may share a batch.
 
     Returns:
         Indices of rows, the longest first, so that what does not fit shows at once.
@@ -30,7 +33,9 @@ def length_sorted(lengths: Sequence[int], *, max_tokens: int) -> list[list[int]]
     order = sorted(range(len(lengths)), key=lambda row: (-lengths[row], row))
     batches: list[list[int]] = []
     for row in order:
-        if batches and (len(batches[-1]) + 1) * lengths[batches[-1][0]] <= max_tokens:
+        longest = lengths[batches[-1][0]] if batches else 0
+        fits = bool(batches) and (len(batches[-1]) + 1) * longest <= max_tokens
+        if fits and not (unpadded and lengths[row] != longest):
             batches[-1].append(row)
         else:
             batches.append([row])

@@ -136,12 +136,13 @@ def test_where_a_pass_may_begin(kind: str) -> None:
 @pytest.mark.skipif("hooked" not in KINDS, reason="TransformerLens 4 has no HookedTransformer")
 def test_blocks_below_run_once_and_nothing_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     model = own_model("hooked")
+    # Made first: a model is asked once, in a pass of its own, what its hook points hold.
+    joy = direction(model, "blocks.2.hook_mlp_out")
     before, passes = hooks_of(model), [0] * 4
     handles = [
         block.register_forward_pre_hook(lambda *_, at=layer: passes.__setitem__(at, passes[at] + 1))
         for layer, block in enumerate(model.blocks)
     ]
-    joy = direction(model, "blocks.2.hook_mlp_out")
     # 24 tokens: one batch of the longest rows, so that strengths take passes of their own.
     likelihood_contrasts(
         model, PROMPTS, "good", "bad", direction=joy, strengths=range(6), max_tokens=24

@@ -10,7 +10,7 @@ import torch
 from tl_steer.activations.reads import Read, Span, TextTokens, require_pattern
 from tl_steer.data.conversations import last_response
 from tl_steer.errors import DataError, SteerError
-from tl_steer.lens.protocol import SteerableModel
+from tl_steer.lens.protocol import SteerableModel, require_steerable
 from tl_steer.shapes import TokenMask
 
 FindSpans = Callable[[str], Sequence[Span]]
@@ -115,6 +115,7 @@ def response_tokens(model: SteerableModel) -> InSpans:
     Raises:
         SteerError: For a tokenizer without a chat template.
     """
+    require_steerable(model)
     return InSpans(last_response(model))
 
 

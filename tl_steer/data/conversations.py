@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from tl_steer.data.texts import plain_texts, short
 from tl_steer.errors import DataError, SteerError
 from tl_steer.lens.chat_template import as_chat, rendered
-from tl_steer.lens.protocol import SteerableModel
+from tl_steer.lens.protocol import SteerableModel, require_steerable
 from tl_steer.lens.turns import Opening, closing, marker_pattern, separators, turn_spans
 
 # Words that no template writes of itself.
@@ -41,6 +41,7 @@ def conversations(
             one out.
         DataError: For texts that are none, or unequal numbers of prompts and responses.
     """
+    require_steerable(model)
     asked = plain_texts(prompts, "prompts")
     answered = plain_texts(responses, "responses")
     if len(asked) != len(answered):

@@ -11,7 +11,7 @@ from tl_steer.diagnostics.projected import Projected, projected
 from tl_steer.diagnostics.separation import auroc
 from tl_steer.directions.directions import Directions
 from tl_steer.errors import DataError
-from tl_steer.lens.protocol import SteerableModel
+from tl_steer.lens.protocol import SteerableModel, require_steerable
 from tl_steer.lens.tokens import tokenize
 
 
@@ -56,6 +56,7 @@ def confounds(
         MismatchError: For activations of another model.
         DataError: For other texts than those captured, or fewer than two of a class.
     """
+    require_steerable(model)
     labels = None if activations.is_positive is None else activations.is_positive.tolist()
     if labels != list(texts.labels):
         raise DataError(

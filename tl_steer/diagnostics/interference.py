@@ -17,7 +17,7 @@ from tl_steer.evaluation.measure import measure
 from tl_steer.evaluation.plots import COLOURS, blank_figure, legend_above
 from tl_steer.generation.generate import compare
 from tl_steer.generation.sampling import Sampling
-from tl_steer.lens.protocol import SteerableModel
+from tl_steer.lens.protocol import SteerableModel, require_steerable
 from tl_steer.steering import Steering
 
 _NONE, _ALL = "unsteered", "all together"
@@ -117,6 +117,7 @@ def interference(
         DataError: For fewer than two interventions that act, or no judge.
         MismatchError: When something does not fit the model.
     """
+    require_steerable(model)
     names = [name for name in steering.interventions if name not in steering.switched_off]
     if len(names) < 2 or not judges:
         raise DataError(

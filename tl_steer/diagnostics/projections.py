@@ -12,7 +12,7 @@ from tl_steer.directions.direction import Direction
 from tl_steer.errors import SteerError
 from tl_steer.html import escaped
 from tl_steer.lens.pieces import pieces
-from tl_steer.lens.protocol import SteerableModel
+from tl_steer.lens.protocol import SteerableModel, require_steerable
 from tl_steer.lens.tokens import tokenize
 
 # Blue and vermilion of Okabe and Ito, over whatever colour the page has: at this strength both
@@ -100,6 +100,7 @@ def token_projections(
         DataError: For an empty text, or one that is longer than the context.
         NonFiniteError: For a zero direction, or activations that are not finite.
     """
+    require_steerable(model)
     direction.check_fits(model)
     if around is not None and not np.isfinite(around):
         raise SteerError(f"around={around}: a finite projection, or None for the median.")

@@ -6,7 +6,7 @@ import torch
 from tl_steer.directions.direction import Direction
 from tl_steer.directions.directions import Directions
 from tl_steer.errors import HookNameError, SteerError
-from tl_steer.lens.protocol import SteerableModel
+from tl_steer.lens.protocol import SteerableModel, require_steerable
 from tl_steer.lens.unembedding import vocabulary_scores
 
 
@@ -37,6 +37,7 @@ def top_tokens(
             ``attn.hook_z``.
         NonFiniteError: For a zero direction.
     """
+    require_steerable(model)
     if isinstance(directions, Direction):
         directions = Directions({directions.hook_name: directions})
     width = int(model.cfg.d_model)

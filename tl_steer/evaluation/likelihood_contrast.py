@@ -12,7 +12,7 @@ from tl_steer.errors import DataError, MismatchError
 from tl_steer.evaluation.continuation_scores import Continuations, Scores
 from tl_steer.evaluation.resumed_scores import log_probs_resumed
 from tl_steer.interventions.add import Add
-from tl_steer.lens.protocol import SteerableModel
+from tl_steer.lens.protocol import SteerableModel, require_steerable
 from tl_steer.lens.resumed import can_resume
 from tl_steer.lens.tokens import Chat
 from tl_steer.scopes.combined import reads_of
@@ -67,6 +67,7 @@ def likelihood_contrast(
             the same on both sides, or too long for the context.
         MismatchError: For settings of another number of rows than prompts, or another model's.
     """
+    require_steerable(model)
     read = _pairs(model, prompts, positive, negative, chat, prepend_bos)
     n_rows = None if steering is None else steering.n_rows
     if n_rows not in (None, read.n_prompts):
@@ -120,6 +121,7 @@ def likelihood_contrasts(
         MismatchError: For a direction of another model.
         NonFiniteError: For a strength that is NaN or infinite.
     """
+    require_steerable(model)
     asked = [float(each) for each in strengths]
     if not asked:
         raise DataError("no strength came; give several, such as [-2, -1, 0, 1, 2].")

@@ -10,7 +10,7 @@ from tl_steer.evaluation.judges import Judge, scores_of
 from tl_steer.evaluation.perplexity import perplexity
 from tl_steer.evaluation.statistics import mean_interval
 from tl_steer.generation.generations import Generations
-from tl_steer.lens.protocol import SteerableModel
+from tl_steer.lens.protocol import SteerableModel, require_steerable
 
 
 def measure(
@@ -45,6 +45,7 @@ def measure(
         DataError: For a judge whose name another column has, or one that does not give one number
             for each text.
     """
+    require_steerable(model)
     judges = require_judges(judges)
     frame = generations.frame
     for judge in judges:

@@ -10,7 +10,7 @@ from tl_steer.errors import MismatchError
 from tl_steer.evaluation.continuation_scores import Continuations
 from tl_steer.evaluation.share import share_interval
 from tl_steer.evaluation.statistics import Interval, paired_difference
-from tl_steer.lens.protocol import SteerableModel
+from tl_steer.lens.protocol import SteerableModel, require_steerable
 from tl_steer.lens.tokens import Chat
 from tl_steer.steering import Steering
 
@@ -106,6 +106,7 @@ def accuracy(
             model's context.
         MismatchError: For settings of another number of rows than questions, or another model's.
     """
+    require_steerable(model)
     n_rows = None if steering is None else steering.n_rows
     if n_rows not in (None, len(questions)):
         raise MismatchError(

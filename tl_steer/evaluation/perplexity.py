@@ -11,7 +11,13 @@ from tl_steer.errors import DataError
 from tl_steer.generation.generations import Generations
 from tl_steer.lens.forward import run_logits
 from tl_steer.lens.paths import host_for
-from tl_steer.lens.protocol import SteerableModel, context_length, device_of, dtype_of
+from tl_steer.lens.protocol import (
+    SteerableModel,
+    context_length,
+    device_of,
+    dtype_of,
+    require_steerable,
+)
 from tl_steer.lens.tokens import TokenIds, pad, pad_id
 
 
@@ -37,6 +43,7 @@ def perplexity(
     Returns:
         One perplexity for each condition, in order.
     """
+    require_steerable(model)
     frame = generations.frame
     rows = [
         (tuple(p), tuple(t)) for p, t in zip(frame["prompt_tokens"], frame["tokens"], strict=True)

@@ -7,7 +7,7 @@ import pandas as pd
 from tl_steer.errors import DataError
 from tl_steer.evaluation.perplexity import log_probs
 from tl_steer.generation.generations import Generations
-from tl_steer.lens.protocol import SteerableModel
+from tl_steer.lens.protocol import SteerableModel, require_steerable
 from tl_steer.lens.tokens import TokenIds
 
 
@@ -50,6 +50,7 @@ def relevance(
         DataError: For a continuation without a token, or one that with its prompt is beyond the
             model's context.
     """
+    require_steerable(model)
     frame = generations.frame
     prompts = [tuple(int(token) for token in each) for each in frame["prompt_tokens"]]
     texts = [tuple(int(token) for token in each) for each in frame["tokens"]]

@@ -13,7 +13,7 @@ from tl_steer.data.texts import plain_texts
 from tl_steer.errors import DataError, MismatchError
 from tl_steer.lens.forward import Logits, run_logits
 from tl_steer.lens.paths import host_for
-from tl_steer.lens.protocol import Host, SteerableModel, device_of, dtype_of
+from tl_steer.lens.protocol import Host, SteerableModel, device_of, dtype_of, require_steerable
 from tl_steer.lens.tokens import Batch, TokenIds, pad, pad_id, tokenize
 from tl_steer.shapes import Rows
 from tl_steer.steering import Steering, steer
@@ -94,6 +94,7 @@ def neutral_kl(
         DataError: As :func:`side_effects`.
         MismatchError: As :func:`side_effects`.
     """
+    require_steerable(model)
     return side_effects(
         model,
         texts,
@@ -136,6 +137,7 @@ def side_effects(
         DataError: For no text, one with fewer than two tokens, or one beyond the context.
         MismatchError: For settings of another number of rows, or of another model.
     """
+    require_steerable(model)
     given = plain_texts(texts, "texts")
     if not given:
         raise DataError("no text came; neutral_background() has 136.")

@@ -14,7 +14,9 @@ from tl_steer.generation.sampling import Sampling
 from tl_steer.lens.cache_names import pass_cache_on
 from tl_steer.lens.forward import Decoder
 from tl_steer.lens.holding import held
+from tl_steer.lens.paths import model_of
 from tl_steer.lens.protocol import Host, device_of, dtype_of
+from tl_steer.lens.reads_padding import reads_padding
 from tl_steer.lens.tokens import TokenIds, eos_ids, pad, pad_id
 from tl_steer.steering import Steered, Steering, steer
 
@@ -78,7 +80,8 @@ def continued(
     writer = _Writer(model, requests, sampling, steering)
     lengths = [len(each.prompt) + sampling.max_new_tokens for each in requests]
     limit = default_room(model) if max_tokens is None else max_tokens
-    for batch in length_sorted(lengths, max_tokens=limit):
+    unpadded = reads_padding(model_of(model))
+    for batch in length_sorted(lengths, max_tokens=limit, unpadded=unpadded):
         yield from halving(writer.write, batch)
 
 

@@ -4,6 +4,8 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import version
 from inspect import signature
 from typing import Any
 
@@ -34,7 +36,7 @@ def run_to_layer(model: Host, batch: Batch, last_layer: int) -> None:
     last = last_layer == int(model.cfg.n_layers) - 1
     run: Any = model
     # A wrapped model keeps keys and values unless it is told not to.
-    settings = {"use_cache": False} if is_bridge(model) else {}
+    settings = _uncached(model) if is_bridge(model) else {}
     if not last:
         run(batch.tokens, attention_mask=mask, stop_at_layer=last_layer + 1, **settings)
     elif is_bridge(model):
@@ -51,7 +53,7 @@ def run_logits(model: Host, batch: Batch) -> Logits:
         return model.logits(batch)
     run: Any = model
     if is_bridge(model):
-        logits: Logits = run(batch.tokens, attention_mask=batch.real.long(), use_cache=False)
+        logits: Logits = run(batch.tokens, attention_mask=batch.real.long(), **_uncached(model))
     else:
         logits = run(batch.tokens, attention_mask=batch.real.long())
     return logits
@@ -114,7 +116,8 @@ class Decoder:
         if not self.cached:
             return
         if is_bridge(self.model):
-            self._cache.batch_select_indices(rows)
+            # Layers of every kind have this one; state-space layers have no batch_select_indices.
+            self._cache.reorder_cache(rows)
             return
         self._cache.previous_attention_mask = self._cache.previous_attention_mask[rows]
         for entry in self._cache.entries:
@@ -180,6 +183,22 @@ def _cache_of_the_pass(model: Any) -> Iterator[list[Any]]:
         yield returned
     finally:
         handle.remove()
+
+
+def _uncached(model: Any) -> dict[str, bool]:
+    """Keep no keys and values, where nobody wants them."""
+    # In passes without a cache, TransformerLens 3 asks gated delta nets for a function that
+    # transformers 5.15 has moved, and breaks.
+    nets = [getattr(block, "linear_attn", None) for block in model.blocks] if _is_3() else []
+    breaks = any(
+        net is not None and not hasattr(net.original_component, "causal_conv1d_fn") for net in nets
+    )
+    return {} if breaks else {"use_cache": False}
+
+
+@cache
+def _is_3() -> bool:
+    return int(version("transformer-lens").partition(".")[0]) < 4
 
 
 def _last_logits_only(model: Any) -> dict[str, int]:

@@ -5,46 +5,14 @@ both included) and ``{4,6}`` (layers 4 and 6).
 """
 
 import re
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from tl_steer.errors import HookNameError
 from tl_steer.lens.protocol import Host, SteerableModel, is_bridge
-
-_Shape = tuple[int, ...]
-
-
-def _stream(cfg: Any) -> _Shape:
-    return (int(cfg.d_model),)
-
-
-def _heads(cfg: Any) -> _Shape:
-    return (int(cfg.n_heads), int(cfg.d_head))
-
-
-def _key_value_heads(cfg: Any) -> _Shape:
-    return (int(getattr(cfg, "n_key_value_heads", None) or cfg.n_heads), int(cfg.d_head))
-
-
-def _neurons(cfg: Any) -> _Shape:
-    return (int(cfg.d_mlp),)
-
-
-_SITES: dict[str, Callable[[Any], _Shape]] = {
-    "hook_resid_pre": _stream,
-    "hook_resid_mid": _stream,
-    "hook_resid_post": _stream,
-    "hook_attn_out": _stream,
-    "hook_mlp_out": _stream,
-    "attn.hook_z": _heads,
-    "attn.hook_q": _heads,
-    "attn.hook_k": _key_value_heads,
-    "attn.hook_v": _key_value_heads,
-    "mlp.hook_pre": _neurons,
-    "mlp.hook_post": _neurons,
-}
-ATTENTION_SITES = ("attn.hook_attn_scores", "attn.hook_pattern")
-"""Where attention stands: ``Float[Tensor, "batch head query key"]``, no vector a token."""
+from tl_steer.lens.refusals import absent, refused
+from tl_steer.lens.sites import ATTENTION_SITES as ATTENTION_SITES
+from tl_steer.lens.sites import VECTOR_SITES as _SITES
+from tl_steer.lens.sites import sites_of
 
 _ORDER = (
     "hook_resid_pre",
@@ -75,19 +43,19 @@ def resolve(model: SteerableModel, at: str | Sequence[str]) -> tuple[str, ...]:
         Each name once; patterns are expanded from the first layer to the last.
 
     Raises:
-        HookNameError: For a layer or a site that the model lacks.
+        HookNameError: For a layer or a site that the model lacks, or that holds something else
+            there than its name says.
     """
     patterns = (at,) if isinstance(at, str) else tuple(at)
     if not patterns:
         raise HookNameError('no hook name was given; for example "blocks.*.hook_resid_post".')
-    present = model.hook_dict
     names = [name for pattern in patterns for name in _expand(model, pattern)]
+    sites_of(model)  # what is no model to steer is refused as that
+    present = model.hook_dict
     for name in names:
         if name not in present:
-            raise HookNameError(
-                f"{name!r}: this model has no such hook point. In block {layer_of(name)} it has "
-                f"{', '.join(_sites_of(model, layer_of(name)))}."
-            )
+            raise HookNameError(absent(model, name))
+        _require_right(model, name)
     return tuple(dict.fromkeys(names))
 
 
@@ -111,23 +79,54 @@ def site_of(name: str) -> str:
 
 
 def site_shape(model: SteerableModel, name: str) -> tuple[int, ...]:
-    """Return the shape of one token's activation at a hook point, e.g. ``(d_model,)``."""
-    return _SITES[site_of(name)](model.cfg)
+    """Return the shape of one token's activation at a hook point, e.g. ``(d_model,)``.
+
+    It is that of what the model has shown there, layer by layer.
+
+    Raises:
+        HookNameError: For what is no hook point of the model, or holds something else there than
+            its name says.
+    """
+    layer_of(name)
+    sites = sites_of(model)
+    if name not in sites.shapes:
+        resolve(model, name)
+    _require_right(model, name)
+    return sites.shapes[name][2:]
+
+
+def heads_of(model: SteerableModel, name: str) -> int:
+    """Return how many heads attend at a hook point of attention scores or patterns."""
+    require_readable(model, name)
+    return sites_of(model).shapes[name][1]
+
+
+def require_writable(model: SteerableModel, name: str) -> None:
+    """Refuse a hook point where a change would do nothing, or something else than its name says.
+
+    Raises:
+        HookNameError: Saying which can be changed instead.
+    """
+    require_readable(model, name)
+    _require_right(model, name, writing=True)
 
 
 def require_readable(model: SteerableModel, name: str) -> None:
     """Refuse a hook point that nothing can be read from: also attention scores and patterns can.
 
     Raises:
-        HookNameError: For a layer or a site that the model lacks.
+        HookNameError: For a layer or a site that the model lacks, or that holds something else
+            there than its name says.
     """
     match = _BLOCK.fullmatch(name)
     if match is not None and match["site"] in ATTENTION_SITES:
         n_layers = int(model.cfg.n_layers)
         if not _NUMBER.fullmatch(match["layer"]) or int(match["layer"]) >= n_layers:
             raise HookNameError(f"{name!r}: this model has blocks 0 to {n_layers - 1}.")
+        sites_of(model)
         if name not in model.hook_dict:
-            raise HookNameError(f"{name!r}: this model has no such hook point.")
+            raise HookNameError(absent(model, name))
+        _require_right(model, name)
     else:
         layer_of(name)
         resolve(model, name)
@@ -141,6 +140,19 @@ def order_of(name: str) -> tuple[int, int]:
     return int(match["layer"]), _ORDER.index(match["site"])
 
 
+def passes_before(model: SteerableModel, name: str, other: str) -> bool:
+    """Tell whether a pass comes to one hook point before it comes to another.
+
+    That is seen in the model: in some architectures, hook points of attention fire only when all
+    of it has been computed.
+    """
+    sites = sites_of(model)
+    here, there = sites.order(name), sites.order(other)
+    if here is None or there is None:
+        return order_of(name) < order_of(other)
+    return here < there
+
+
 def needs_writing_in_place(model: Host, name: str) -> bool:
     """Tell whether an edit must go into the tensor itself instead of being returned.
 
@@ -149,6 +161,12 @@ def needs_writing_in_place(model: Host, name: str) -> bool:
     the skip connection adds later, so that writing into it reaches both.
     """
     return is_bridge(model) and name.endswith(".hook_resid_mid")
+
+
+def _require_right(model: SteerableModel, name: str, *, writing: bool = False) -> None:
+    why = refused(model, name, writing=writing)
+    if why is not None:
+        raise HookNameError(why)
 
 
 def _parts(name: str) -> tuple[str, str]:
@@ -188,7 +206,3 @@ def _layers(text: str, n_layers: int) -> Sequence[int]:
     if not _NUMBER.fullmatch(text):
         raise ValueError(text)
     return [int(text)]
-
-
-def _sites_of(model: SteerableModel, layer: int) -> list[str]:
-    return [site for site in _SITES if f"blocks.{layer}.{site}" in model.hook_dict]

@@ -1,5 +1,6 @@
 """A local checkpoint as either model class, without a network."""
 
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,7 +10,7 @@ from tl_steer.errors import SteerError
 from tl_steer.files.opening import reading
 from tl_steer.lens.cache_names import pass_cache_on_for_good
 from tl_steer.lens.checkpoint import read_checkpoint
-from tl_steer.lens.protocol import SteerableModel
+from tl_steer.lens.protocol import SteerableModel, require_steerable
 
 Kind = Literal["bridge", "hooked"]
 
@@ -58,6 +59,10 @@ def wrap(
     cache (5.24), it comes with hooks that hand the cache on under the names that TransformerLens
     knows, so that its own ``generate`` is right outside of our blocks too. The beginning-of-text
     token is prepended where the tokenizer itself does so, and not otherwise.
+
+    Raises:
+        SteerError: For an architecture that TransformerLens has no bridge for, or that reads and
+            writes otherwise than from left to right; and for ``hooked`` where it cannot be had.
     """
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     add_bos = _tokenizer_adds_bos(tokenizer)
@@ -69,6 +74,7 @@ def wrap(
         else _hooked(hf_model, tokenizer, name, where)
     )
     model.cfg.default_prepend_bos = add_bos
+    require_steerable(model)
     return model
 
 
@@ -80,10 +86,22 @@ def _tokenizer_adds_bos(tokenizer: Any) -> bool:
 def _bridge(hf_model: Any, tokenizer: Any, name: str, device: torch.device) -> SteerableModel:
     from transformer_lens.model_bridge import TransformerBridge
 
+    architecture = type(hf_model).__name__
+    # A checkpoint's configuration says so; that of a model made in code need not.
+    hf_model.config.architectures = hf_model.config.architectures or [architecture]
     dtype = next(hf_model.parameters()).dtype
-    bridge: Any = TransformerBridge.boot_transformers(
-        name, hf_model=hf_model.to(device), tokenizer=tokenizer, device=device, dtype=dtype
-    )
+    try:
+        bridge: Any = TransformerBridge.boot_transformers(
+            name, hf_model=hf_model.to(device), tokenizer=tokenizer, device=device, dtype=dtype
+        )
+    except ValueError as error:
+        if "supported architecture" not in str(error):
+            raise
+        raise SteerError(
+            f"TransformerLens {version('transformer-lens')} has no bridge for {architecture}. Its "
+            "page on supported models says which architectures it has; a newer version may have "
+            "more."
+        ) from error
     bridge.cfg.model_name = name
     bridge.original_model.eval()
     pass_cache_on_for_good(bridge)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from tl_steer.errors import SteerError
 from tl_steer.files.stored_names import stored_as
+from tl_steer.lens.unsupported import why_unsupported
 
 
 @runtime_checkable
@@ -115,8 +116,12 @@ def require_steerable(model: object) -> None:
     """Refuse what is no TransformerLens model.
 
     Raises:
-        SteerError: When the object lacks part of :class:`SteerableModel`.
+        SteerError: When the object lacks part of :class:`SteerableModel`, or is no model that reads
+            and writes from left to right.
     """
+    why = why_unsupported(model)
+    if why is not None:
+        raise SteerError(why)
     if isinstance(model, SteerableModel):
         return
     came = type(model).__module__ + "." + type(model).__qualname__

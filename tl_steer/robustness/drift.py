@@ -18,7 +18,7 @@ from tl_steer.evaluation.statistics import Interval, paired_difference
 from tl_steer.generation.generate import compare
 from tl_steer.generation.generations import Generations
 from tl_steer.generation.sampling import Sampling
-from tl_steer.lens.protocol import SteerableModel
+from tl_steer.lens.protocol import SteerableModel, require_steerable
 from tl_steer.lens.tokens import Chat
 from tl_steer.robustness.windows import windows_of
 from tl_steer.steering import Steering
@@ -139,6 +139,7 @@ def drift(
         MismatchError: For a steering of another model, or of another number of rows.
         NonFiniteError: When logits or scores are not finite.
     """
+    require_steerable(model)
     if not 1 <= window <= tokens:
         raise SteerError(f"window={window}, tokens={tokens}: from 1 on, and at most the tokens.")
     require_judge(judge)

@@ -9,7 +9,7 @@ from torch import Tensor
 from tl_steer.errors import HookNameError, MismatchError
 from tl_steer.files.stored_names import stored_as
 from tl_steer.lens.context import Context
-from tl_steer.lens.hook_names import order_of
+from tl_steer.lens.hook_names import heads_of, order_of
 from tl_steer.lens.places import Places, name_at, several
 from tl_steer.lens.protocol import SteerableModel
 from tl_steer.scopes.given import truth, whole_numbers
@@ -97,7 +97,7 @@ def require_heads(model: SteerableModel, heads: Sequence[int] | None, name: str)
     Raises:
         HookNameError: With the heads that there are.
     """
-    n_heads = int(model.cfg.n_heads)
+    n_heads = heads_of(model, name)
     wrong = [head for head in heads or () if not 0 <= head < n_heads]
     if wrong:
         raise HookNameError(f"{name}: no head {wrong[0]}; this model has heads 0 to {n_heads - 1}.")

@@ -9,7 +9,7 @@ from functools import cached_property
 from tl_steer.errors import SteerError
 from tl_steer.files.stored_names import stored_as
 from tl_steer.lens.context import Context
-from tl_steer.lens.protocol import SteerableModel
+from tl_steer.lens.protocol import SteerableModel, require_steerable
 from tl_steer.lens.turns import Span, learned, marker_pattern, turn_spans
 from tl_steer.scopes.text import View, own_tokens
 from tl_steer.shapes import TokenMask
@@ -75,6 +75,7 @@ def role(model: SteerableModel, name: str) -> Turns:
         SteerError: Without a chat template, and for a role that the template refuses, leaves out or
             folds into another.
     """
+    require_steerable(model)
     _require_name(name)
     markers = learned(model, *([] if name in _USUAL[:3] else [name]))
     if name not in markers.closings:

@@ -12,6 +12,7 @@ from tl_steer.lens.hook_points import Attached, attach, points
 from tl_steer.lens.kept_cache import keep_cache
 from tl_steer.lens.paths import model_of
 from tl_steer.lens.protocol import Host
+from tl_steer.lens.reads_padding import refuse_padding
 from tl_steer.lens.timeline import Timeline
 from tl_steer.steering.hooks import Board, what_is_read
 from tl_steer.steering.steering import PromptLengths, Steering
@@ -64,6 +65,9 @@ class Steered:
         board.show(self.steering.active)
         self._board = board
         self._cache = keep_cache(self._host)
+        guard = refuse_padding(self.model, self._host)
+        if guard is not None:
+            self._cache.callback(guard.remove)
         self._timeline = everything.timeline(self._prompt_lengths)
         if self._timeline is not None:
             self._timeline.attach(self._host)

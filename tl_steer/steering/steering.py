@@ -14,7 +14,7 @@ from tl_steer.frozen import FrozenDict
 from tl_steer.interventions.add import Add
 from tl_steer.interventions.protocol import Intervention, require_intervention, with_strength
 from tl_steer.lens.holding import only_here
-from tl_steer.lens.hook_names import order_of, require_readable
+from tl_steer.lens.hook_names import passes_before, require_readable, require_writable
 from tl_steer.lens.hook_points import HookFunction
 from tl_steer.lens.kept_cache import keep_cache
 from tl_steer.lens.protocol import SteerableModel, require_steerable
@@ -148,7 +148,7 @@ class Steering:
         """
         require_steerable(model)
         for each in self.active:
-            require_readable(model, each.hook_name)
+            require_writable(model, each.hook_name)
             each.check_fits(model)
             check_scopes_fit(model, each.scope)
         self._check_reads(model)
@@ -157,13 +157,13 @@ class Steering:
         for each in self.active:
             for name in what_is_read([each]):
                 require_readable(model, name)
-                if order_of(name) > order_of(each.hook_name):
+                if passes_before(model, each.hook_name, name):
                     raise MismatchError(
                         f"{each.hook_name}: what happens there depends on {name}, which comes "
                         "later in the pass. Read at the same hook point or an earlier one."
                     )
                 for other in self.active:
-                    if order_of(other.hook_name) < order_of(name):
+                    if passes_before(model, other.hook_name, name):
                         raise MismatchError(
                             f"{name} is read to decide what happens at {each.hook_name}, but "
                             f"{other.hook_name} is changed before, so that steering would see its "

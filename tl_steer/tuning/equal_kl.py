@@ -14,7 +14,7 @@ from tl_steer.errors import MismatchError
 from tl_steer.interventions.add import Add
 from tl_steer.lens.forward import run_logits
 from tl_steer.lens.paths import host_for
-from tl_steer.lens.protocol import SteerableModel, device_of, dtype_of
+from tl_steer.lens.protocol import SteerableModel, device_of, dtype_of, require_steerable
 from tl_steer.lens.tokens import TokenIds, pad, pad_id, tokenize
 from tl_steer.scopes.positions import Scope, everywhere
 from tl_steer.shapes import Rows
@@ -100,6 +100,7 @@ class NextTokenKL:
 
 def mean_kl(model: SteerableModel, prompts: Sequence[str], steering: Steering) -> float:
     """``KL(steered ‖ unsteered)`` of the token after each prompt, in nats; the mean over them."""
+    require_steerable(model)
     return float(NextTokenKL.on(model, prompts).of_rows(steering).mean())
 
 
@@ -119,6 +120,7 @@ def dose_at_kl(
     Returns:
         The largest dose that was found to be within the limit, and its KL.
     """
+    require_steerable(model)
     measure = NextTokenKL.on(model, prompts)
     search = _Search(limit, first)
     for _ in range(_TRIES):

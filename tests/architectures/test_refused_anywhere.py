@@ -1,0 +1,118 @@
+"""Encoders and encoder-decoders: refused in one sentence, by whatever takes a model."""
+
+import inspect
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from making import TEXTS, as_users_run_it
+from models import tokenizer
+from tiny import plain
+
+import tl_steer as ts
+from tl_steer.directions.provenance import Provenance
+from tl_steer.errors import SteerError
+from tl_steer.lens.loading import wrap
+from tl_steer.lens.protocol import ModelInfo, require_steerable
+
+AT = "blocks.1.hook_resid_post"
+KINDS = {"T5": "is an encoder-decoder", "BERT": "is an encoder"}
+
+TAKE_A_MODEL = sorted(
+    name
+    for name in ts.__all__
+    if inspect.isfunction(getattr(ts, name))
+    and "model" in inspect.signature(getattr(ts, name)).parameters
+)
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def kind(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def bridge(kind: str) -> Any:
+    from transformer_lens.model_bridge import TransformerBridge
+
+    return TransformerBridge.boot_transformers(
+        "tiny", hf_model=plain(kind), tokenizer=tokenizer(), device="cpu"
+    )
+
+
+def _direction() -> ts.Direction:
+    info = ModelInfo("tiny", 2, 32, "raw")
+    return ts.Direction(torch.ones(32), AT, 1.0, Provenance(info, "made up"))
+
+
+def _arguments() -> dict[str, Any]:
+    """Something that fits, by the name of an argument."""
+    direction, contrast = _direction(), ts.ContrastSet(TEXTS, TEXTS[::-1])
+    steering = ts.Steering(ts.Add(direction, 1.0))
+    metric = ts.LogProbability("good")
+    judge = ts.function_judge("shouts", lambda texts: [float(text.isupper()) for text in texts])
+    return {
+        "activations": None,
+        "answer": "good",
+        "at": AT,
+        "conditions": steering,
+        "contrast": contrast,
+        "direction": direction,
+        "directions": ts.Directions({AT: direction}),
+        "generations": None,
+        "intervention": steering,
+        "interventions": steering,
+        "judge": judge,
+        "judges": (judge,),
+        "limit": 0.1,
+        "made": lambda dose: steering,
+        "measure": metric,
+        "metric": metric,
+        "name": "user",
+        "negative": [" bad"] * len(TEXTS),
+        "negative_prompt": "bad",
+        "other": "bad",
+        "positive": [" good"] * len(TEXTS),
+        "positive_prompt": "good",
+        "preferences": None,
+        "prompt_sets": {"all": TEXTS},
+        "prompts": TEXTS,
+        "questions": None,
+        "responses": TEXTS,
+        "sae": SimpleNamespace(),
+        "steering": steering,
+        "strengths": [1.0],
+        "test": ("a long story", "so dull"),
+        "text": TEXTS[0],
+        "texts": TEXTS,
+        "until": AT,
+        "validation": TEXTS,
+    }
+
+
+@pytest.mark.parametrize("name", TAKE_A_MODEL)
+def test_whatever_takes_a_model_refuses_it(name: str, bridge: Any, kind: str) -> None:
+    function: Callable[..., Any] = getattr(ts, name)
+    known = {"model": bridge, **_arguments()}
+    given = {
+        key: known[key]
+        for key, parameter in inspect.signature(function).parameters.items()
+        if parameter.default is parameter.empty and parameter.kind is not parameter.VAR_POSITIONAL
+    }
+    if name == "sweep":
+        given["strengths"] = known["strengths"]
+    steered = [given.pop("model"), known["interventions"]] if name == "steer" else []
+    with as_users_run_it(), pytest.raises(SteerError, match=KINDS[kind]):
+        function(*steered, **given)
+
+
+def test_it_is_refused_when_it_is_wrapped(kind: str) -> None:
+    with pytest.raises(SteerError, match=KINDS[kind]):
+        wrap(plain(kind), tokenizer(), name="tiny", device="cpu")
+
+
+def test_what_looks_like_text_from_left_to_right_is_no_encoder() -> None:
+    with pytest.raises(SteerError, match="is not a TransformerLens model"):
+        require_steerable(SimpleNamespace(cfg=None))
