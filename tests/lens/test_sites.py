@@ -64,8 +64,14 @@ def test_a_model_is_asked_once_and_hooks_on_it_hear_nothing() -> None:
     assert hooks_of(model) == before
 
 
-def test_random_numbers_are_as_before() -> None:
+def test_a_model_in_training_mode_stays_in_it_and_random_numbers_are_as_before() -> None:
     model = fresh()
+    model.train()
+    modes = [module.training for module in model.original_model.modules()]
+    assert sites_of(model).shapes == sites_of(fresh()).shapes
+    assert [module.training for module in model.original_model.modules()] == modes
+    assert any(modes)
+    model = fresh(seed=1)
     model.train()
     state = torch.get_rng_state()
     sites_of(model)

@@ -117,7 +117,12 @@ def _seen(model: SteerableModel) -> Sites:
         for site in (*VECTOR_SITES, *ATTENTION_SITES)
     ]
     devices = [tokens.device] if tokens.device.type == "cuda" else []
-    with _unseen(present), torch.random.fork_rng(devices), torch.no_grad():
+    with (
+        _unseen(present),
+        _without_dropout(model),
+        torch.random.fork_rng(devices),
+        torch.no_grad(),
+    ):
         attached = [
             attach(present[name], lambda acts, hook, name=name: keep(name, acts))
             for name in names
@@ -167,6 +172,20 @@ def _alike(model: SteerableModel, found: Tensor, expected: Tensor) -> bool:
     """Whether tokens hold the same but for rounding; one outlier hides no difference in another."""
     tolerance = max(1e-3, 4 * torch.finfo(dtype_of(model)).eps)
     return bool(((found - expected).norm(dim=-1) <= tolerance * expected.norm(dim=-1)).all())
+
+
+@contextmanager
+def _without_dropout(model: Any) -> Iterator[None]:
+    """Put a model that is being trained into evaluation mode for a while."""
+    modules = [*model.modules(), *getattr(model, "original_model", model).modules()]
+    training = [module for module in modules if module.training]
+    try:
+        for module in training:
+            module.training = False
+        yield
+    finally:
+        for module in training:
+            module.training = True
 
 
 @contextmanager
