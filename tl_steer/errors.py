@@ -47,6 +47,10 @@ class AssetError(SteerError):
     """The packaged model or texts cannot be fetched, verified, unpacked or written."""
 
 
+class UnmarkedScopeWarning(UserWarning):
+    """A scope marked no token in a whole run, so that what has this scope did nothing."""
+
+
 def to_install(package: str) -> str:
     """The command that installs an optional package, in a version that fits.
 

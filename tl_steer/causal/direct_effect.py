@@ -25,7 +25,7 @@ from tl_steer.lens.protocol import SteerableModel, require_steerable
 from tl_steer.lens.tokens import Chat, check_lengths, tokenize
 from tl_steer.scopes.positions import Scope, everywhere
 from tl_steer.shapes import Rows
-from tl_steer.steering import steer
+from tl_steer.steering import Steering, in_part
 
 _STREAM = ("hook_resid_pre", "hook_resid_mid", "hook_resid_post", "hook_attn_out", "hook_mlp_out")
 # What comes here reaches the stream through one matrix, in the output of its own block.
@@ -254,7 +254,7 @@ def _kept(experiment: Experiment, into: dict[str, Tensor]) -> Mapping[str, Edit]
 @contextmanager
 def _steered(experiment: Experiment, adding: Add, prompts: Sequence[int]) -> Iterator[None]:
     lengths = [len(experiment.base[prompt]) for prompt in prompts]
-    with steer(experiment.model, adding, prompt_lengths=lengths):
+    with in_part(experiment.model, Steering(adding), prompt_lengths=lengths):
         yield
 
 

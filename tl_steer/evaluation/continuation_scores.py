@@ -18,7 +18,7 @@ from tl_steer.lens.forward import run_logits
 from tl_steer.lens.paths import host_for
 from tl_steer.lens.protocol import Host, SteerableModel, device_of, dtype_of
 from tl_steer.lens.tokens import Batch, Chat, TokenIds, check_lengths, pad, pad_id, tokenize
-from tl_steer.steering import Steering, steer
+from tl_steer.steering import Steering, in_part
 
 Scores = Float[Tensor, "setting continuation"]
 """Log-probabilities in nats, float32, on the CPU."""
@@ -210,7 +210,7 @@ class Continuations:
             return nullcontext()
         index = [setting * self.n_prompts + self.prompts[row] for setting, row in jobs]
         own = steering if steering.n_rows is None else steering.rows(index)
-        return steer(host, own, prompt_lengths=[self.prompt_lengths[row] for _, row in jobs])
+        return in_part(host, own, prompt_lengths=[self.prompt_lengths[row] for _, row in jobs])
 
 
 def room(model: SteerableModel, max_tokens: int | None) -> int:

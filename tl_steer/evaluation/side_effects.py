@@ -16,7 +16,7 @@ from tl_steer.lens.paths import host_for
 from tl_steer.lens.protocol import Host, SteerableModel, device_of, dtype_of, require_steerable
 from tl_steer.lens.tokens import Batch, TokenIds, pad, pad_id, tokenize
 from tl_steer.shapes import Rows
-from tl_steer.steering import Steering, steer
+from tl_steer.steering import Steering, in_part
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,7 +211,7 @@ class _Base:
         prompts = [min(reader.prompt_tokens or length, length) for length in lengths]
         steering = reader.steering
         own = steering if steering.n_rows is None else steering.rows(index)
-        with steer(reader.model, own, prompt_lengths=prompts):
+        with in_part(reader.model, own, prompt_lengths=prompts):
             steered = run_logits(reader.model, batch)
         # Row by row: in float32, one text at a time is all that has to fit.
         found = [

@@ -18,7 +18,8 @@ from tl_steer.lens.paths import model_of
 from tl_steer.lens.protocol import Host, device_of, dtype_of
 from tl_steer.lens.reads_padding import reads_padding
 from tl_steer.lens.tokens import TokenIds, eos_ids, pad, pad_id
-from tl_steer.steering import Steered, Steering, steer
+from tl_steer.steering import Steered, Steering
+from tl_steer.steering.unmarked import Marked
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +59,7 @@ def continued(
     steering: Steering | None = None,
     *,
     max_tokens: int | None = None,
+    marked: Marked | None = None,
 ) -> Iterator[tuple[list[int], list[Continuation]]]:
     """Write what is asked for, in batches of requests of like length.
 
@@ -70,6 +72,7 @@ def continued(
         sampling: How tokens are drawn; its seed and number of samples are in the requests.
         steering: What to do meanwhile; settings per row are for the requests.
         max_tokens: Padded tokens in a batch, continuations included; by default from memory.
+        marked: Takes down whether scopes mark anything.
 
     Yields:
         The numbers of the requests of a batch, and what was written for them.
@@ -77,7 +80,7 @@ def continued(
     Raises:
         NonFiniteError: When logits become NaN or infinite, with the condition and the prompt.
     """
-    writer = _Writer(model, requests, sampling, steering)
+    writer = _Writer(model, requests, sampling, steering, marked or Marked())
     lengths = [len(each.prompt) + sampling.max_new_tokens for each in requests]
     limit = default_room(model) if max_tokens is None else max_tokens
     unpadded = reads_padding(model_of(model))
@@ -100,6 +103,7 @@ class _Writer:
     requests: Sequence[Request]
     sampling: Sampling
     steering: Steering | None
+    marked: Marked
     cached: bool = True
     """Whether the model was seen to keep what it reads, or not seen yet."""
 
@@ -114,7 +118,7 @@ class _Writer:
         prompts = pad([asked[row].prompt for row in first], side="left", pad_id=pad_id(self.model))
         tokens: list[Tensor] = []
         log_probs: list[Tensor] = []
-        with held(self.model), _around(self.model, reading) as live:
+        with held(self.model), _around(self.model, reading, self.marked) as live:
             decoder, logits = Decoder.begin(self.model, prompts.to(device), cached=self.cached)
             self.cached = decoder.cached
             if reader != list(range(len(first))):
@@ -155,13 +159,13 @@ class _Writer:
 
 
 @contextmanager
-def _around(model: Host, steering: Steering | None) -> Iterator[Steered | None]:
+def _around(model: Host, steering: Steering | None, marked: Marked) -> Iterator[Steered | None]:
     """What has to be on the model while it writes."""
     if steering is None:
         with pass_cache_on(model):
             yield None
     else:
-        with steer(model, steering) as live:
+        with Steered(model, steering, marked=marked) as live:
             yield live
 
 

@@ -17,6 +17,7 @@ from tl_steer.lens.protocol import SteerableModel, require_steerable
 from tl_steer.lens.tokens import Chat, TokenIds, check_lengths, decode, tokenize
 from tl_steer.steering import Steering
 from tl_steer.steering.merged import can_merge, merged
+from tl_steer.steering.unmarked import Marked
 
 
 def generate(
@@ -170,6 +171,7 @@ def compare(
             _require_rows(each, len(given), sampling.samples)
             each.check_fits(model)
     uniforms = sampling.uniforms(len(given))
+    marked = Marked()
     found: dict[tuple[str, int], Continuation] = {}
     # One for all conditions, which are to be compared.
     names = [name for each in conditions.values() if each is not None for name in each.hook_names]
@@ -195,9 +197,12 @@ def compare(
                 )
                 for name, row in asked
             ]
-            for part, texts in continued(host, requests, sampling, steering, max_tokens=max_tokens):
+            for part, texts in continued(
+                host, requests, sampling, steering, max_tokens=max_tokens, marked=marked
+            ):
                 found.update(zip([asked[number] for number in part], texts, strict=True))
                 bar.update(len(part))
+    marked.warn()
     records = [
         _record(model, name, given, rows, sampling, row, found[name, row])
         for name in conditions

@@ -14,7 +14,7 @@ from tl_steer.errors import DataError
 from tl_steer.lens.protocol import SteerableModel, device_of, dtype_of, require_steerable
 from tl_steer.lens.tokens import Chat, TokenIds, check_lengths, tokenize
 from tl_steer.shapes import Rows
-from tl_steer.steering import Steering, steer
+from tl_steer.steering import Steering, in_part
 
 Answers = str | Sequence[str]
 """One for all prompts, or one for each."""
@@ -78,7 +78,7 @@ class PromptMetric:
             NonFiniteError: For NaN or infinity, with the prompt.
         """
         chosen = [self.rows[number] for number in prompts]
-        with steer(self.experiment.model, steering, prompt_lengths=[len(row) for row in chosen]):
+        with in_part(self.experiment.model, steering, prompt_lengths=[len(row) for row in chosen]):
             outcome = run(self.experiment, chosen, prompts)
         with torch.no_grad():
             # Refuses what is not finite.

@@ -1,6 +1,6 @@
 """Interventions together: as plain ``fwd_hooks``, and as a block."""
 
-from tl_steer.steering.steered import Steered, steer
+from tl_steer.steering.steered import Steered, in_part, steer
 from tl_steer.steering.steering import Steering
 
-__all__ = ["Steered", "Steering", "steer"]
+__all__ = ["Steered", "Steering", "in_part", "steer"]

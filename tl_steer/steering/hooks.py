@@ -16,7 +16,9 @@ from tl_steer.lens.on_device import OnDevice
 from tl_steer.lens.protocol import Host
 from tl_steer.lens.timeline import Timeline
 from tl_steer.scopes.combined import reads_of
+from tl_steer.scopes.keys import Keys
 from tl_steer.scopes.positions import Scope, as_scope, everywhere
+from tl_steer.steering.unmarked import Marked, keys_of
 from tl_steer.strengths.strength import Numbers, StrengthFunction, as_strength, evaluated
 
 
@@ -28,6 +30,8 @@ class Step:
     scope: Scope
     strength: Numbers | StrengthFunction
     needs_context: bool
+    keys: tuple[Keys, ...]
+    """What is attended to, where that decides."""
     _numbers: OnDevice
 
     @classmethod
@@ -41,6 +45,7 @@ class Step:
             scope=scope,
             strength=strength,
             needs_context=needs_context(intervention),
+            keys=keys_of(intervention, scope, strength),
             _numbers=OnDevice(numbers),
         )
 
@@ -49,12 +54,23 @@ class Step:
         """Whether its strength is zero, whatever comes."""
         return isinstance(self.strength, Numbers) and self.strength.is_zero
 
-    def apply(self, acts: Tensor, context: Context | None, name: str) -> Tensor:
-        """Change activations ``batch pos *site`` where and as strongly as it should."""
+    def apply(
+        self, acts: Tensor, context: Context | None, name: str, marked: Marked | None = None
+    ) -> Tensor:
+        """Change activations ``batch pos *site`` where and as strongly as it should.
+
+        Args:
+            acts: What stands at the hook point.
+            context: The pass; ``None`` where nothing depends on it.
+            name: The hook point.
+            marked: Takes down whether the scope marks anything.
+        """
         if context is None:
             (strength,) = self._numbers(acts)
             return self.edit(acts, strength, None)
         chosen = None if self.scope is everywhere else _checked(context, self.scope, acts, name)
+        if chosen is not None and marked is not None:
+            marked.note(self.scope, context.mask(self.scope), context.real)
         if isinstance(self.strength, Numbers):
             (strength,) = self._numbers(acts)
             some_rows = self.strength.n_rows is not None
@@ -66,6 +82,9 @@ class Step:
             acting = (strength != 0).expand(acts.shape[:2])
             chosen = acting if chosen is None else chosen & acting
         edited = self.edit(acts, strength, context)
+        if marked is not None:
+            for keys in self.keys:
+                marked.note(keys, context.mask(keys))
         if chosen is None:
             return edited
         return torch.where(chosen.view(*chosen.shape, *[1] * (acts.ndim - 2)), edited, acts)
@@ -91,8 +110,19 @@ def what_is_read(interventions: Iterable[Intervention]) -> tuple[str, ...]:
 class Board:
     """The steps at each hook point, which may change while the hooks stay."""
 
-    def __init__(self, model: Host, interventions: Mapping[str, Intervention]) -> None:
-        """Find the hook points of all interventions, those that are switched off among them."""
+    def __init__(
+        self,
+        model: Host,
+        interventions: Mapping[str, Intervention],
+        marked: Marked | None = None,
+    ) -> None:
+        """Find the hook points of all interventions, those that are switched off among them.
+
+        Args:
+            model: Where they are.
+            interventions: By name.
+            marked: Takes down whether scopes mark anything.
+        """
         names = [each.hook_name for each in interventions.values()]
         found = points(model, names)
         # Two names may be one hook point, and its interventions must stay in order.
@@ -102,6 +132,7 @@ class Board:
         for name, key in self._key.items():
             self._names.setdefault(key, name)
         self._model = model
+        self._marked = marked
 
     def show(self, interventions: Iterable[Intervention]) -> None:
         """Put up the interventions that act from now on."""
@@ -142,7 +173,8 @@ class Board:
             if timeline is not None and any(step.needs_context for step in steps):
                 context = timeline.now(name, after.shape)
             for step in steps:
-                after = step.apply(after, context if step.needs_context else None, name)
+                known = context if step.needs_context else None
+                after = step.apply(after, known, name, self._marked)
             after = after.transpose(1, 2) if attention else after
             return acts.copy_(after) if in_place else after
 

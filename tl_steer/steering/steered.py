@@ -16,6 +16,7 @@ from tl_steer.lens.reads_padding import refuse_padding
 from tl_steer.lens.timeline import Timeline
 from tl_steer.steering.hooks import Board, what_is_read
 from tl_steer.steering.steering import PromptLengths, Steering
+from tl_steer.steering.unmarked import Marked
 from tl_steer.strengths.strength import Strength
 
 
@@ -26,8 +27,23 @@ class Steered:
     end. Switches and strengths may change meanwhile, also in the middle of a text.
     """
 
-    def __init__(self, model: Host, steering: Steering, prompt_lengths: PromptLengths) -> None:
-        """Check everything; touch nothing yet."""
+    def __init__(
+        self,
+        model: Host,
+        steering: Steering,
+        prompt_lengths: PromptLengths = None,
+        *,
+        marked: Marked | None = None,
+    ) -> None:
+        """Check everything; touch nothing yet.
+
+        Args:
+            model: Any TransformerLens model, or what runs in its place.
+            steering: What to do.
+            prompt_lengths: Tokens of each row that count as the prompt.
+            marked: Takes down whether scopes mark anything, for somebody who will ask; by default
+                the block itself does, and warns at its end.
+        """
         steering.check_fits(model_of(model))
         self.model = model_of(model)
         self._host = model
@@ -38,7 +54,12 @@ class Steered:
         self._timeline: Timeline | None = None
         self._board: Board | None = None
         self._reads: tuple[str, ...] = ()
+<<<<<<< HEAD
         self._let_go: Callable[[], None] | None = None
+=======
+        self._marked = Marked() if marked is None else marked
+        self._warns = marked is None
+>>>>>>> bea9c8e (Scopes: one that marked no token in a whole run is warned of once, with what to look at; nothing waits for the device)
 
     def start(self) -> "Steered":
         """Attach the hooks; they stay until :meth:`remove`.
@@ -61,8 +82,9 @@ class Steered:
     def _start(self) -> None:
         # Switched-off interventions have their hooks too, so that they can be switched on.
         everything = self.steering.on(*self.steering.interventions)
-        board = Board(self._host, self.steering.interventions)
+        board = Board(self._host, self.steering.interventions, self._marked)
         board.show(self.steering.active)
+<<<<<<< HEAD
         self._board = board
         self._cache = keep_cache(self._host)
         guard = refuse_padding(self.model, self._host)
@@ -76,6 +98,23 @@ class Steered:
         found = points(self._host, [name for name, _ in hooks])
         for name, function in hooks:
             self._attached.append(attach(found[name], function))
+=======
+        try:
+            self._board = board
+            self._cache = keep_cache(self._host)
+            self._timeline = everything.timeline(self._prompt_lengths)
+            if self._timeline is not None:
+                self._timeline.attach(self._host)
+            self._reads = what_is_read(everything.active)
+            hooks = board.hooks(self._timeline, reads=self._reads, only_acting=False)
+            found = points(self._host, [name for name, _ in hooks])
+            for name, function in hooks:
+                self._attached.append(attach(found[name], function))
+        except BaseException:
+            self._take_off()
+            raise
+        return self
+>>>>>>> bea9c8e (Scopes: one that marked no token in a whole run is warned of once, with what to look at; nothing waits for the device)
 
     def off(self, *names: str) -> None:
         """Switch some interventions off, from the next forward pass on."""
@@ -108,7 +147,16 @@ class Steered:
         self.steering = steering
 
     def remove(self) -> None:
-        """Take off what this block attached, and nothing else; blocks may end in any order."""
+        """Take off what this block attached, and nothing else; blocks may end in any order.
+
+        Warns of scopes that marked no token in all that ran meanwhile.
+        """
+        self._take_off()
+        if self._warns:
+            marked, self._marked = self._marked, Marked()
+            marked.warn()
+
+    def _take_off(self) -> None:
         while self._attached:
             self._attached.pop().remove()
         if self._timeline is not None:
@@ -142,7 +190,10 @@ class Steered:
         trace: TracebackType | None,
     ) -> None:
         """Leave the model as it was found."""
-        self.remove()
+        if kind is None:
+            self.remove()
+        else:
+            self._take_off()
 
     def __repr__(self) -> str:
         """What is done, and whether it is being done."""
@@ -166,7 +217,8 @@ def steer(
             pass of a sequence.
 
     Returns:
-        A context manager; :meth:`Steered.remove` ends it early.
+        A context manager; :meth:`Steered.remove` ends it early. At its end it warns of scopes that
+        marked no token.
 
     Raises:
         SteerError: When something does not fit the model; nothing is attached then.
@@ -179,3 +231,8 @@ def steer(
         return Steered(model, interventions[0], prompt_lengths)
     plain: list[Any] = list(interventions)
     return Steered(model, Steering(*plain), prompt_lengths)
+
+
+def in_part(model: Host, steering: Steering, *, prompt_lengths: PromptLengths = None) -> Steered:
+    """Steer for a part of some work: it says nothing at its end, for a scope may mark elsewhere."""
+    return Steered(model, steering, prompt_lengths, marked=Marked())

@@ -18,7 +18,7 @@ from tl_steer.lens.protocol import SteerableModel, device_of, dtype_of, require_
 from tl_steer.lens.tokens import TokenIds, pad, pad_id, tokenize
 from tl_steer.scopes.positions import Scope, everywhere
 from tl_steer.shapes import Rows
-from tl_steer.steering import Steering, steer
+from tl_steer.steering import Steering, in_part
 
 NEAR = 0.02
 """A search ends within this share of its limit, below it."""
@@ -212,7 +212,7 @@ def _log_probs(
         lengths = [len(row) for row in chosen]
         batch = pad(chosen, side="right", pad_id=pad_id(model)).to(device)
         own = steering if steering.n_rows is None else steering.rows(index)
-        with steer(host, own, prompt_lengths=lengths):
+        with in_part(host, own, prompt_lengths=lengths):
             logits = run_logits(host, batch)
         last = torch.tensor(lengths, device=logits.device) - 1
         return logits[torch.arange(len(index), device=logits.device), last].float().log_softmax(-1)

@@ -18,7 +18,7 @@ from tl_steer.lens.hook_names import order_of
 from tl_steer.lens.places import Places, hook_names
 from tl_steer.lens.protocol import SteerableModel, require_steerable
 from tl_steer.scopes.positions import Scope, everywhere
-from tl_steer.steering import Steering, steer
+from tl_steer.steering import Steering, in_part
 
 
 def incremental_transport(
@@ -75,7 +75,7 @@ def incremental_transport(
     fitted: dict[str, TransportMap] = {}
 
     def steered(texts: ContrastSet | Sequence[str], name: str) -> Activations:
-        with steer(model, Steering(*(Transport(each, scope=scope) for each in fitted.values()))):
+        with in_part(model, Steering(*(Transport(each, scope=scope) for each in fitted.values()))):
             return read_texts(texts, [name])
 
     def read_texts(texts: ContrastSet | Sequence[str], at: Sequence[str]) -> Activations:

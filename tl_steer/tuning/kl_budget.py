@@ -22,7 +22,7 @@ from tl_steer.lens.protocol import Host, SteerableModel, device_of, dtype_of, re
 from tl_steer.lens.tokens import Chat, TokenIds, check_lengths, pad, pad_id, tokenize
 from tl_steer.scopes.positions import Scope, everywhere
 from tl_steer.shapes import Rows
-from tl_steer.steering import Steering, steer
+from tl_steer.steering import Steering, in_part
 
 _GRID = 8
 
@@ -231,7 +231,7 @@ class _Search:
             logits = run_logits(self.model, batch)
         else:
             lengths = [len(self.rows[i]) for i in index]
-            with steer(self.model, self.at(index, strengths), prompt_lengths=lengths):
+            with in_part(self.model, self.at(index, strengths), prompt_lengths=lengths):
                 logits = run_logits(self.model, batch)
         found = []
         for row, i in enumerate(index):

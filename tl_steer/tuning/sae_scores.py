@@ -14,7 +14,7 @@ from tl_steer.lens.forward import run_logits
 from tl_steer.lens.protocol import SteerableModel, device_of, dtype_of
 from tl_steer.lens.tokens import TokenIds, pad, pad_id
 from tl_steer.scopes.positions import last_prompt_token
-from tl_steer.steering import Steering, steer
+from tl_steer.steering import Steering, in_part
 
 # The texts that an input score looks at: the authors' number.
 _MOST_ACTIVE = 100
@@ -39,7 +39,7 @@ class OutputScores:
                 part = directions[some]
                 strengths = [each.strength_for(dose=dose) for each in part]
                 addition = Add(part, strengths, scope=last_prompt_token)
-                with steer(self.model, Steering(addition)):
+                with in_part(self.model, Steering(addition)):
                     probabilities = self._next(prompt, len(part))
                 total[some] += score(probabilities, self.own[some])
         return total / len(self.prompts)
