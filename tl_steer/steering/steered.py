@@ -54,12 +54,9 @@ class Steered:
         self._timeline: Timeline | None = None
         self._board: Board | None = None
         self._reads: tuple[str, ...] = ()
-<<<<<<< HEAD
         self._let_go: Callable[[], None] | None = None
-=======
         self._marked = Marked() if marked is None else marked
         self._warns = marked is None
->>>>>>> bea9c8e (Scopes: one that marked no token in a whole run is warned of once, with what to look at; nothing waits for the device)
 
     def start(self) -> "Steered":
         """Attach the hooks; they stay until :meth:`remove`.
@@ -73,7 +70,7 @@ class Steered:
         try:
             self._start()
         except BaseException:
-            self.remove()
+            self._take_off()
             let_go()
             raise
         self._let_go = let_go
@@ -84,7 +81,6 @@ class Steered:
         everything = self.steering.on(*self.steering.interventions)
         board = Board(self._host, self.steering.interventions, self._marked)
         board.show(self.steering.active)
-<<<<<<< HEAD
         self._board = board
         self._cache = keep_cache(self._host)
         guard = refuse_padding(self.model, self._host)
@@ -98,23 +94,6 @@ class Steered:
         found = points(self._host, [name for name, _ in hooks])
         for name, function in hooks:
             self._attached.append(attach(found[name], function))
-=======
-        try:
-            self._board = board
-            self._cache = keep_cache(self._host)
-            self._timeline = everything.timeline(self._prompt_lengths)
-            if self._timeline is not None:
-                self._timeline.attach(self._host)
-            self._reads = what_is_read(everything.active)
-            hooks = board.hooks(self._timeline, reads=self._reads, only_acting=False)
-            found = points(self._host, [name for name, _ in hooks])
-            for name, function in hooks:
-                self._attached.append(attach(found[name], function))
-        except BaseException:
-            self._take_off()
-            raise
-        return self
->>>>>>> bea9c8e (Scopes: one that marked no token in a whole run is warned of once, with what to look at; nothing waits for the device)
 
     def off(self, *names: str) -> None:
         """Switch some interventions off, from the next forward pass on."""
