@@ -1,6 +1,7 @@
 """A value of every public kind: of real parts where they are made easily, else of its fields."""
 
 import dataclasses
+import enum
 import inspect
 import types
 import typing
@@ -96,6 +97,8 @@ def sample(hint: Any) -> Any:
     """Something of a type."""
     if hint in _PLAIN:
         return _PLAIN[hint]()
+    if inspect.isclass(hint) and issubclass(hint, enum.Enum):
+        return next(iter(hint))
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if hasattr(hint, "array_type"):
         return sample(hint.array_type)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from checking import CELLS, Verdict
+from cases import Verdict
+from checking import CELLS
 
 PAGE = Path(__file__).parents[2] / "docs" / "architectures.md"
 LINES = ("4.x", "3.9")
@@ -20,6 +21,7 @@ LINE = LINES[0] if int(version("transformer-lens").partition(".")[0]) >= 4 else 
 """The one that this environment has."""
 
 _BEGIN, _END = "<!-- table: begin -->", "<!-- table: end -->"
+_HEAD = ("Architecture", "---")
 _RIGHT, _SLOWLY, _PARTLY, _REFUSED = (
     "right",
     "right, without a cache",
@@ -62,7 +64,7 @@ def rows() -> dict[str, Row]:
     found: dict[str, Row] = {}
     for line in table.splitlines():
         cells = [cell.strip() for cell in line.strip("| ").split(" | ")]
-        if line.startswith("| ") and len(cells) == len(CELLS) + 1 and cells[0] != "Architecture":
+        if line.startswith("| ") and len(cells) == len(CELLS) + 1 and cells[0] not in _HEAD:
             found[cells[0]] = {
                 column: dict(_parsed(cell, notes))
                 for column, cell in zip(CELLS, cells[1:], strict=True)

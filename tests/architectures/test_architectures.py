@@ -7,9 +7,10 @@ Whatever the library does with one is right, or refused in a sentence; what it i
 
 import pytest
 import torch
-from checking import CELLS, case_of, verdict
+from cases import case_of
+from checking import CELLS, verdict
+from hands import HANDS
 from making import TEXTS
-from oracle import HANDS
 from table import LINE, Entry, put, rows
 from tiny import TINY
 

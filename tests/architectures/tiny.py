@@ -6,52 +6,7 @@ from typing import Any
 import torch
 import transformers
 from models import WORDS
-
-LAYERS = 3
-
-_WIDTHS: dict[str, Any] = {
-    "vocab_size": len(WORDS) + 3,
-    "hidden_size": 32,
-    "intermediate_size": 64,
-    "num_hidden_layers": LAYERS,
-    "num_attention_heads": 4,
-    "max_position_embeddings": 64,
-}
-_GROUPED: dict[str, Any] = {**_WIDTHS, "num_key_value_heads": 2}
-_GEMMA = {**_GROUPED, "head_dim": 8}
-_OLD = {"vocab_size": len(WORDS) + 3, "n_embd": 32, "n_layer": LAYERS, "n_head": 4}
-_ROTARY_OLD = {**_OLD, "n_positions": 64, "rotary_dim": 4}
-_EXPERTS = {**_GROUPED, "num_experts_per_tok": 2}
-_LATENT = {
-    **_WIDTHS,
-    "num_key_value_heads": 4,
-    "moe_intermediate_size": 16,
-    "n_routed_experts": 4,
-    "num_experts_per_tok": 2,
-    "n_shared_experts": 1,
-    "n_group": 2,
-    "topk_group": 1,
-    "first_k_dense_replace": 1,
-    "kv_lora_rank": 8,
-    "q_lora_rank": 8,
-    "qk_rope_head_dim": 4,
-    "qk_nope_head_dim": 8,
-    "v_head_dim": 8,
-}
-_LINEAR = {
-    **_GEMMA,
-    "linear_key_head_dim": 8,
-    "linear_value_head_dim": 8,
-    "linear_num_key_heads": 2,
-    "linear_num_value_heads": 4,
-    "layer_types": ["linear_attention", "full_attention", "linear_attention"],
-}
-_STATE = {
-    "vocab_size": len(WORDS) + 3,
-    "hidden_size": 32,
-    "num_hidden_layers": LAYERS,
-    "state_size": 8,
-}
+from widths import EXPERTS, GEMMA, GROUPED, LATENT, LAYERS, LINEAR, OLD, ROTARY_OLD, STATE, WIDTHS
 
 
 @dataclass(frozen=True)
@@ -72,7 +27,7 @@ def _of(name: str, settings: dict[str, Any], *, head: str = "ForCausalLM", **mor
 
 
 TINY: dict[str, Architecture] = {
-    "GPT-2": _of("GPT2", _OLD, head="LMHeadModel", n_positions=64),
+    "GPT-2": _of("GPT2", OLD, head="LMHeadModel", n_positions=64),
     "GPT-Neo": _of(
         "GPTNeo",
         {"vocab_size": len(WORDS) + 3},
@@ -83,11 +38,11 @@ TINY: dict[str, Architecture] = {
         attention_types=[[["global", "local"], 1]],
         window_size=4,
     ),
-    "GPT-J": _of("GPTJ", _ROTARY_OLD),
-    "Pythia / GPT-NeoX": _of("GPTNeoX", _WIDTHS, rotary_pct=0.5),
+    "GPT-J": _of("GPTJ", ROTARY_OLD),
+    "Pythia / GPT-NeoX": _of("GPTNeoX", WIDTHS, rotary_pct=0.5),
     "BLOOM": _of("Bloom", {"vocab_size": len(WORDS) + 3}, hidden_size=32, n_layer=LAYERS, n_head=4),
-    "GPT-BigCode": _of("GPTBigCode", _OLD, n_positions=64),
-    "CodeGen": _of("CodeGen", _ROTARY_OLD),
+    "GPT-BigCode": _of("GPTBigCode", OLD, n_positions=64),
+    "CodeGen": _of("CodeGen", ROTARY_OLD),
     "XGLM": _of(
         "XGLM",
         {"vocab_size": len(WORDS) + 3},
@@ -99,21 +54,21 @@ TINY: dict[str, Architecture] = {
     ),
     "OPT": _of(
         "OPT",
-        {k: v for k, v in _WIDTHS.items() if k != "intermediate_size"},
+        {k: v for k, v in WIDTHS.items() if k != "intermediate_size"},
         ffn_dim=64,
         word_embed_proj_dim=32,
     ),
     "OPT-350m": _of(
         "OPT",
-        {k: v for k, v in _WIDTHS.items() if k != "intermediate_size"},
+        {k: v for k, v in WIDTHS.items() if k != "intermediate_size"},
         ffn_dim=64,
         word_embed_proj_dim=16,
         do_layer_norm_before=False,
     ),
-    "Llama 2": _of("Llama", _WIDTHS),
+    "Llama 2": _of("Llama", WIDTHS),
     "Llama 3": _of(
         "Llama",
-        _GROUPED,
+        GROUPED,
         rope_parameters={
             "rope_type": "llama3",
             "rope_theta": 500000.0,
@@ -127,7 +82,7 @@ TINY: dict[str, Architecture] = {
         "Llama4ForCausalLM",
         "Llama4TextConfig",
         {
-            **_EXPERTS,
+            **EXPERTS,
             "head_dim": 8,
             "intermediate_size_mlp": 64,
             "num_local_experts": 4,
@@ -135,35 +90,35 @@ TINY: dict[str, Architecture] = {
             "attention_chunk_size": 32,
         },
     ),
-    "Mistral": _of("Mistral", _GROUPED, sliding_window=8),
-    "Ministral": _of("Ministral", _GROUPED, sliding_window=8, head_dim=8),
-    "Ministral 3": _of("Ministral3", _GEMMA),
-    "Mixtral": _of("Mixtral", _EXPERTS, num_local_experts=4),
-    "Qwen 2": _of("Qwen2", _GROUPED),
+    "Mistral": _of("Mistral", GROUPED, sliding_window=8),
+    "Ministral": _of("Ministral", GROUPED, sliding_window=8, head_dim=8),
+    "Ministral 3": _of("Ministral3", GEMMA),
+    "Mixtral": _of("Mixtral", EXPERTS, num_local_experts=4),
+    "Qwen 2": _of("Qwen2", GROUPED),
     "Qwen 2 MoE": _of(
         "Qwen2Moe",
-        _EXPERTS,
+        EXPERTS,
         num_experts=4,
         moe_intermediate_size=16,
         shared_expert_intermediate_size=32,
     ),
-    "Qwen 3": _of("Qwen3", _GEMMA),
-    "Qwen 3 MoE": _of("Qwen3Moe", _EXPERTS, head_dim=8, num_experts=4, moe_intermediate_size=16),
+    "Qwen 3": _of("Qwen3", GEMMA),
+    "Qwen 3 MoE": _of("Qwen3Moe", EXPERTS, head_dim=8, num_experts=4, moe_intermediate_size=16),
     "Qwen 3-Next": _of(
         "Qwen3Next",
-        _LINEAR,
+        LINEAR,
         num_experts=4,
         num_experts_per_tok=2,
         moe_intermediate_size=16,
         shared_expert_intermediate_size=16,
     ),
-    "Qwen 3.5": Architecture("Qwen3_5ForCausalLM", "Qwen3_5TextConfig", _LINEAR),
-    "Phi": _of("Phi", _WIDTHS),
-    "Phi-3": _of("Phi3", _GROUPED, pad_token_id=0),
-    "StableLM": _of("StableLm", _GROUPED),
+    "Qwen 3.5": Architecture("Qwen3_5ForCausalLM", "Qwen3_5TextConfig", LINEAR),
+    "Phi": _of("Phi", WIDTHS),
+    "Phi-3": _of("Phi3", GROUPED, pad_token_id=0),
+    "StableLM": _of("StableLm", GROUPED),
     "Granite": _of(
         "Granite",
-        _GROUPED,
+        GROUPED,
         residual_multiplier=0.5,
         attention_multiplier=0.25,
         embedding_multiplier=3.0,
@@ -171,50 +126,50 @@ TINY: dict[str, Architecture] = {
     ),
     "Granite MoE": _of(
         "GraniteMoe",
-        _EXPERTS,
+        EXPERTS,
         num_local_experts=4,
         residual_multiplier=0.5,
         attention_multiplier=0.25,
         embedding_multiplier=3.0,
         logits_scaling=2.0,
     ),
-    "SmolLM3": _of("SmolLM3", _GROUPED, pad_token_id=0),
-    "StarCoder 2": _of("Starcoder2", _GROUPED),
-    "Nemotron": _of("Nemotron", _GROUPED),
-    "GLM-4": _of("Glm4", _GEMMA, pad_token_id=0),
-    "EXAONE-4": _of("Exaone4", _GROUPED, sliding_window=8, sliding_window_pattern=2),
-    "Seed-OSS": _of("SeedOss", _GEMMA, pad_token_id=0),
-    "Gemma": _of("Gemma", _GEMMA),
-    "Gemma 2": _of("Gemma2", _GEMMA, sliding_window=8, query_pre_attn_scalar=8),
+    "SmolLM3": _of("SmolLM3", GROUPED, pad_token_id=0),
+    "StarCoder 2": _of("Starcoder2", GROUPED),
+    "Nemotron": _of("Nemotron", GROUPED),
+    "GLM-4": _of("Glm4", GEMMA, pad_token_id=0),
+    "EXAONE-4": _of("Exaone4", GROUPED, sliding_window=8, sliding_window_pattern=2),
+    "Seed-OSS": _of("SeedOss", GEMMA, pad_token_id=0),
+    "Gemma": _of("Gemma", GEMMA),
+    "Gemma 2": _of("Gemma2", GEMMA, sliding_window=8, query_pre_attn_scalar=8),
     "Gemma 3": Architecture(
         "Gemma3ForCausalLM",
         "Gemma3TextConfig",
-        {**_GEMMA, "sliding_window": 8, "query_pre_attn_scalar": 8},
+        {**GEMMA, "sliding_window": 8, "query_pre_attn_scalar": 8},
     ),
     "Gemma 4": Architecture(
         "Gemma4ForCausalLM",
         "Gemma4TextConfig",
         {
-            **_GEMMA,
+            **GEMMA,
             "sliding_window": 8,
             "vocab_size_per_layer_input": len(WORDS) + 3,
             "hidden_size_per_layer_input": 8,
             "layer_types": ["sliding_attention", "sliding_attention", "full_attention"],
         },
     ),
-    "OLMo": _of("Olmo", _GROUPED),
-    "OLMo 2": _of("Olmo2", _GROUPED),
-    "OLMo 3": _of("Olmo3", _GROUPED, sliding_window=8),
-    "OLMoE": _of("Olmoe", _EXPERTS, num_experts=4),
+    "OLMo": _of("Olmo", GROUPED),
+    "OLMo 2": _of("Olmo2", GROUPED),
+    "OLMo 3": _of("Olmo3", GROUPED, sliding_window=8),
+    "OLMoE": _of("Olmoe", EXPERTS, num_experts=4),
     "Falcon": _of(
         "Falcon",
-        {k: v for k, v in _WIDTHS.items() if k not in ("intermediate_size",)},
+        {k: v for k, v in WIDTHS.items() if k not in ("intermediate_size",)},
         multi_query=True,
         parallel_attn=True,
     ),
     "Falcon-RW": _of(
         "Falcon",
-        {k: v for k, v in _WIDTHS.items() if k not in ("intermediate_size",)},
+        {k: v for k, v in WIDTHS.items() if k not in ("intermediate_size",)},
         multi_query=False,
         parallel_attn=False,
         alibi=True,
@@ -229,20 +184,20 @@ TINY: dict[str, Architecture] = {
         max_seq_len=64,
         expansion_ratio=2,
     ),
-    "Cohere": _of("Cohere", _GROUPED, use_qk_norm=False),
-    "Cohere 2": _of("Cohere2", _GROUPED, head_dim=8, sliding_window=8),
-    "GPT-OSS": _of("GptOss", _EXPERTS, head_dim=8, num_local_experts=4, sliding_window=8),
-    "DeepSeek V2": _of("DeepseekV2", _LATENT, topk_method="greedy"),
-    "DeepSeek V3": _of("DeepseekV3", _LATENT),
+    "Cohere": _of("Cohere", GROUPED, use_qk_norm=False),
+    "Cohere 2": _of("Cohere2", GROUPED, head_dim=8, sliding_window=8),
+    "GPT-OSS": _of("GptOss", EXPERTS, head_dim=8, num_local_experts=4, sliding_window=8),
+    "DeepSeek V2": _of("DeepseekV2", LATENT, topk_method="greedy"),
+    "DeepSeek V3": _of("DeepseekV3", LATENT),
     "LFM2": _of(
         "Lfm2",
-        _GROUPED,
+        GROUPED,
         block_auto_adjust_ff_dim=False,
         layer_types=["conv", "full_attention", "conv"],
     ),
     "Jamba": _of(
         "Jamba",
-        _EXPERTS,
+        EXPERTS,
         num_experts=4,
         attn_layer_period=2,
         attn_layer_offset=1,
@@ -250,18 +205,18 @@ TINY: dict[str, Architecture] = {
         mamba_dt_rank=4,
         use_mamba_kernels=False,
     ),
-    "Mamba": _of("Mamba", _STATE),
-    "Mamba 2": _of("Mamba2", _STATE, num_heads=8, head_dim=8, expand=2, n_groups=1, chunk_size=8),
-    "Falcon-Mamba": _of("FalconMamba", _STATE),
+    "Mamba": _of("Mamba", STATE),
+    "Mamba 2": _of("Mamba2", STATE, num_heads=8, head_dim=8, expand=2, n_groups=1, chunk_size=8),
+    "Falcon-Mamba": _of("FalconMamba", STATE),
     "RecurrentGemma": _of(
         "RecurrentGemma",
-        {k: v for k, v in _GROUPED.items() if k != "max_position_embeddings"},
+        {k: v for k, v in GROUPED.items() if k != "max_position_embeddings"},
         head_dim=8,
         lru_width=32,
         attention_window_size=32,
         block_types=["recurrent", "attention", "recurrent"],
     ),
-    "GPT": _of("OpenAIGPT", _OLD, head="LMHeadModel", n_positions=64),
+    "GPT": _of("OpenAIGPT", OLD, head="LMHeadModel", n_positions=64),
     "T5": Architecture(
         "T5ForConditionalGeneration",
         "T5Config",
@@ -291,7 +246,7 @@ TINY: dict[str, Architecture] = {
             "decoder_start_token_id": 0,
         },
     ),
-    "BERT": _of("Bert", _WIDTHS, head="ForMaskedLM"),
+    "BERT": _of("Bert", WIDTHS, head="ForMaskedLM"),
 }
 
 

@@ -126,5 +126,5 @@ def test_activations_are_looked_up_by_layer(llama: Any) -> None:
     assert acts.counts(0) == (2, 2)
     with pytest.raises(HookNameError, match="layer 1 has 2"):
         acts[1]
-    with pytest.raises(HookNameError, match="nothing was captured there"):
+    with pytest.raises(HookNameError, match="was not captured"):
         acts["blocks.2.hook_mlp_out"]

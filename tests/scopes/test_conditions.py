@@ -91,11 +91,11 @@ def test_massive_tokens_and_the_first_do_not_count() -> None:
     acts[0, 0] *= 1000
     acts[0, 1] *= 1000
     positions = torch.arange(6)[None]
-    context = Context(positions, torch.tensor([6]), positions)
-    context.keep(READ, acts)
     for above, fires in ((float(ordinary) - 0.01, True), (float(ordinary) + 0.01, False)):
         scope = PerPrompt(Projects(_made_up(along), above=above))
-        assert scope(replace(context, before={}, after={})).all() == fires
+        context = Context(positions, torch.tensor([6]), positions)
+        context.keep(READ, acts)
+        assert scope(context).all() == fires
 
 
 def _made_up(vector: Tensor) -> ts.Direction:
@@ -138,11 +138,11 @@ def test_latched_from_the_first_on() -> None:
     context = Context(positions, torch.tensor([3, 4]), positions)
     first = Latched(slice(1, 2))(context)
     assert first.tolist() == [[False, False, True, True], [False, True, True, True]]
-    after = replace(
-        context, positions=torch.tensor([[3], [4]]), before=dict(context.after), after={}, _masks={}
-    )
+    new = torch.tensor([[3], [4]])
+    whole = torch.cat([positions, new], dim=1)
+    after = Context(new, torch.tensor([3, 4]), whole, before=dict(context.after))
     assert Latched(slice(1, 2))(after).all()
-    assert not Latched(slice(9, 10))(replace(after, after={}, _masks={})).any()
+    assert not Latched(slice(9, 10))(after).any()
 
 
 def test_a_planted_gate_fires_where_it_should(model: Any) -> None:

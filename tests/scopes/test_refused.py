@@ -119,8 +119,8 @@ def test_what_marks_nothing_is_refused(what: str) -> None:
 def test_what_is_refused_in_a_class_of_its_own() -> None:
     with pytest.raises(NonFiniteError, match="is no threshold"):
         ts.Projects(ALONG, above=float("inf"))
-    for at in (7, [7], None):
-        with pytest.raises(HookNameError, match="expected a hook name"):
+    for at in (1.5, [1.5], None):
+        with pytest.raises(HookNameError, match="is no hook point. Expected"):
             ts.AttendsTo(WORD, at, above=0.1)  # type: ignore[arg-type]
 
 

@@ -165,9 +165,7 @@ class Activations:
             return at
         if isinstance(at, slice):
             raise HookNameError(f"{at!r}: activations are taken at one hook point at a time.")
-        found = picked(
-            self.hook_names, at, self.model.n_layers, absent="nothing was captured there"
-        )
+        found = picked(self.hook_names, at, self.model.n_layers, absent="it was not captured")
         return str(found)
 
     def __repr__(self) -> str:

@@ -6,7 +6,7 @@ from the model's own calls (:mod:`~tl_steer.lens.hearing`), before any hook poin
 fires, and follows texts through their caches (:mod:`~tl_steer.lens.sequences`).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from weakref import finalize, ref
@@ -20,6 +20,7 @@ from tl_steer.lens.generate_calls import GivenPrompt
 from tl_steer.lens.hearing import Pass, listen
 from tl_steer.lens.held import Held, is_in_order
 from tl_steer.lens.holding import Here
+from tl_steer.lens.masks import is_flat, last_row, readable
 from tl_steer.lens.padding import KNOWN, Padding
 from tl_steer.lens.prompt_end import PromptEnd
 from tl_steer.lens.protocol import Host
@@ -126,7 +127,7 @@ class Timeline:
         anew = now.past == 0
         past = self._past(now)
         known = None if anew else self._known(now, past)
-        mask = _readable(now.mask, past + width)
+        mask = readable(now.mask, past + width)
         real = now.content.new_ones((rows, past + width)) if mask is None else mask
         real = real.long()
         positions = (real.cumsum(-1) - 1).masked_fill(real == 0, -1)
@@ -168,7 +169,7 @@ class Timeline:
         if now.past is not None:
             return now.past
         heard = self._sequences.columns_of(now.cache)
-        if heard is None and _is_flat(now.mask):
+        if heard is None and is_flat(now.mask):
             return int(now.mask.shape[1]) - now.content.shape[1]
         return heard or 0
 
@@ -229,7 +230,7 @@ class Timeline:
             return KNOWN
         if known is not None:
             return Padding(earlier=known.positions)
-        attended = _last_row(now.mask, past + now.content.shape[1])
+        attended = last_row(now.mask, past + now.content.shape[1])
         unseen = ""
         if now.mask is not None and attended is None:
             unseen = "an attention mask came that does not say what is padding"
@@ -274,27 +275,6 @@ def _continued(
     found = same.any(1)
     lengths = torch.where(found, end.lengths[row], otherwise.lengths)
     return replace(otherwise, lengths=lengths), ~found
-
-
-def _is_flat(mask: Any) -> bool:
-    return isinstance(mask, Tensor) and mask.ndim == 2
-
-
-def _readable(mask: Any, width: int) -> Tensor | None:
-    """A mask over all columns, cached ones first, 1 where real."""
-    if not _is_flat(mask) or mask.shape[1] < width:
-        return None
-    flat: Tensor = mask[:, :width]
-    return flat
-
-
-def _last_row(mask: Any, width: int) -> Tensor | None:
-    """``Bool[Tensor, "batch whole"]``: what the last query attends to, by a mask of both axes."""
-    square = mask.get("full_attention") if isinstance(mask, Mapping) else mask
-    if not isinstance(square, Tensor) or square.ndim != 4 or square.shape[-1] < width:
-        return None
-    row = square[:, 0, -1, :width]
-    return row if row.dtype == torch.bool else row == 0
 
 
 def _joined(known: Known | None, tokens: Tensor | None) -> Tensor | None:

@@ -16,7 +16,9 @@ def require_whole_prompt(context: Context, asks: object) -> None:
     """
     lengths, columns, known = context.prompt_lengths, context.end.columns, context.whole_positions
     if columns is None:
-        whole = bool((known.amax(-1) + 1 >= lengths).all())
+        # Where nothing has been read yet, a prompt of nothing is whole.
+        read = known.amax(-1) + 1 if known.shape[1] else lengths.new_zeros(lengths.shape)
+        whole = bool((read >= lengths).all())
     else:
         whole = known.shape[1] >= columns
     if not whole:

@@ -231,7 +231,8 @@ class _Search:
             logits = run_logits(self.model, batch)
         else:
             lengths = [len(self.rows[i]) for i in index]
-            with in_part(self.model, self.at(index, strengths), prompt_lengths=lengths):
+            own = Steering(self.at(index, strengths))
+            with in_part(self.model, own, prompt_lengths=lengths):
                 logits = run_logits(self.model, batch)
         found = []
         for row, i in enumerate(index):
