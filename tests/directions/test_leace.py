@@ -152,7 +152,7 @@ def test_activations_that_nothing_can_be_erased_from_are_refused() -> None:
 
 def test_without_the_package_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "concept_erasure", None)
-    with pytest.raises(SteerError, match=r'pip install "tl_steer\[erasure\]"'):
+    with pytest.raises(SteerError, match='pip install "concept-erasure'):
         leace(activations_of(*two_classes(8)))
 
 

@@ -22,7 +22,7 @@ LAST = "blocks.1.hook_mlp_out"
 def fresh(seed: int = 0) -> Any:
     """A model that nobody has asked anything yet."""
     torch.manual_seed(seed)
-    config = GPT2Config(40, n_embd=32, n_layer=2, n_head=4, n_positions=32)
+    config = GPT2Config(vocab_size=40, n_embd=32, n_layer=2, n_head=4, n_positions=32)
     config._attn_implementation = "eager"
     return wrap(GPT2LMHeadModel(config).eval(), tokenizer(), name="fresh", device="cpu")
 

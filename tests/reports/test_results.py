@@ -74,7 +74,7 @@ def test_what_is_written_is_what_was_found(tmp_path: Path) -> None:
 @pytest.mark.parametrize("formula", ["=1+1", '=HYPERLINK("x")', "+1", "-1+2", "@SUM(A1)", "\t=1"])
 def test_no_cell_of_a_table_is_a_formula(tmp_path: Path, formula: str) -> None:
     frame = pd.DataFrame({formula: [formula, "plain"], "n": [-1.5, 2.0]})
-    folder = study(table=frame, people=frame.rename_axis(formula)).save(tmp_path)
+    folder = study(table=frame, people=frame.rename_axis("rater")).save(tmp_path)
     for name in ("table.csv", "people.csv"):
         found = pd.read_csv(folder / name)
         assert list(found["n"]) == [-1.5, 2.0]

@@ -34,7 +34,7 @@ def test_several_layers_share_a_dose(llama: Any, joy: ts.Directions) -> None:
     assert "√" not in repr(steering.at_strength(layer_1=2.0))
     by_hand = ts.Steering(*(ts.Add(d, dose=0.3 / math.sqrt(3)) for d in joy[1:4].values()))
     everywhere = ts.Steering.at_layers(joy[1:4], dose=0.3)
-    assert torch.equal(under(llama, everywhere), under(llama, by_hand))
+    torch.testing.assert_close(under(llama, everywhere), under(llama, by_hand))
 
 
 def under(model: Any, steering: ts.Steering) -> torch.Tensor:
