@@ -150,7 +150,7 @@ def test_a_loop_that_reads_everything_again_is_not_refused(
 ) -> None:
     """As Hugging Face's does where it sees that the cache is empty."""
     tokens = batch(forgetful, TEXTS[:1]).tokens
-    # Over a cache that holds half, nobody can say where the prompt ends; scopes that ask are refused.
+    # Over a cache that holds half, nobody can say where the prompt ends: who asks is refused.
     empty = request.node.callspec.params["forgetful"] == 0
     steering = steering_of(forgetful, ts.generated if empty else ts.everywhere)
     with ts.steer(forgetful, steering), torch.no_grad():
