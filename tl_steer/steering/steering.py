@@ -73,9 +73,9 @@ class Steering:
     ) -> "Steering":
         """Add a direction at each of several layers, with the strength divided among them.
 
-        With ``n`` directions each addition gets ``strength / √n``, or ``dose / √n``, so that the
-        whole does about what the same number does at one layer: what is added at one layer is
-        carried on to the next, but not all of it. Take a tenth more or less from there.
+        With ``n`` directions each addition gets ``strength / √n``, or ``dose / √n``: what is added
+        at one layer is carried on to the next, but not all of it, so that the whole of it at each
+        would be too much, and an ``n``-th too little. It is a rule of thumb to start from.
 
         Args:
             directions: One for each layer: ``joy[10:19]``, or a list.
