@@ -10,7 +10,7 @@ from models import has_hooked, tokenizer
 from transformers import GPT2Config, GPT2LMHeadModel
 
 import tl_steer as ts
-from tl_steer.errors import HookNameError, SteerError
+from tl_steer.errors import HookNameError, NonFiniteError, SteerError
 from tl_steer.lens.hook_names import passes_before, require_readable, require_writable, resolve
 from tl_steer.lens.loading import wrap
 from tl_steer.lens.sites import ATTENTION_SITES, VECTOR_SITES, sites_of
@@ -153,6 +153,13 @@ def test_a_pass_that_breaks_is_said_with_both_versions() -> None:
         resolve(model, LAST)
     handle.remove()
     assert resolve(model, LAST) == (LAST,)
+
+
+def test_numbers_that_are_not_finite_are_called_that() -> None:
+    model = fresh()
+    model.original_model.transformer.wte.weight.data[0] = float("inf")
+    with pytest.raises(NonFiniteError, match="holds NaN or infinity over a few tokens"):
+        resolve(model, LAST)
 
 
 def test_every_model_here_is_supported(model: Any) -> None:

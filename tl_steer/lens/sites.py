@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
-from tl_steer.errors import SteerError
+from tl_steer.errors import NonFiniteError, SteerError
 from tl_steer.lens.forward import run_to_layer
 from tl_steer.lens.hook_points import attach
 from tl_steer.lens.protocol import SteerableModel, device_of, dtype_of, require_steerable
@@ -77,6 +77,7 @@ def sites_of(model: SteerableModel) -> Sites:
     Hooks that sit on hook points do not see that pass, and random numbers are as before.
 
     Raises:
+        NonFiniteError: For a model that makes NaN or infinity of a few tokens.
         SteerError: For a model whose tokens look at later ones, or that such a pass breaks.
     """
     known = _known.get(model) if isinstance(model, torch.nn.Module) else None
@@ -142,6 +143,12 @@ def _seen(model: SteerableModel) -> Sites:
                 each.remove()
     if not stream:
         raise SteerError(f"{class_of(model)} has no residual stream that could be seen.")
+    if not bool(stream[0].isfinite().all()):
+        raise NonFiniteError(
+            f"{class_of(model)}: the residual stream holds NaN or infinity over a few tokens, so "
+            "that nothing can be told of its hook points. A model in float16 may have overflowed; "
+            "load it in bfloat16 or float32."
+        )
     first, other_end, padded = stream[0]
     if not _alike(model, other_end[:-1], first[:-1]):
         raise SteerError(
