@@ -41,7 +41,9 @@ def test_tokens_are_shown_as_they_are_read(chatty: Any) -> None:
     everything = ts.tokens_read(chatty, texts, leave_out=ts.LeaveOut(first=False))
     assert read(everything)[1] == ["a", "bad", "plot"]
     assert shown["token_id"].tolist() == [
-        token for text in texts for token in chatty.tokenizer(text)["input_ids"]
+        token
+        for text in texts
+        for token in chatty.tokenizer(text, add_special_tokens=False)["input_ids"]
     ]
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from making import direction, hooks_of, own_model
+from making import as_users_run_it, direction, hooks_of, own_model
 from models import has_hooked, tokenizer
 from transformers import GPT2Config, GPT2LMHeadModel
 
@@ -173,8 +173,10 @@ def test_the_encoders_of_transformer_lens_are_refused() -> None:
     cfg = HookedTransformerConfig(
         n_layers=1, d_model=8, n_ctx=8, d_head=4, d_vocab=40, d_mlp=8, act_fn="gelu"
     )
-    with pytest.raises(SteerError, match="HookedEncoder is an encoder"):
-        ts.capture(HookedEncoder(cfg), ["the film"], at=LAST, progress=False)
+    with pytest.warns(DeprecationWarning, match="HookedEncoder"):
+        encoder = HookedEncoder(cfg)
+    with as_users_run_it(), pytest.raises(SteerError, match="HookedEncoder is an encoder"):
+        ts.capture(encoder, ["the film"], at=LAST, progress=False)
 
 
 def test_attention_that_is_computed_before_is_read_and_not_changed() -> None:

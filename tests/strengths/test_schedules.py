@@ -14,7 +14,6 @@ from tl_steer.strengths.schedules import (
     FirstTokens,
     LinearDecay,
     WarmUp,
-    generated_index,
 )
 
 PROMPTS, WRITTEN = [4, 1, 2], 6
@@ -71,7 +70,7 @@ def test_warm_up_begins_with_nothing() -> None:
 
 
 def test_the_index_counts_what_was_written() -> None:
-    index = generated_index(whole([3, 1], 2))
+    index = whole([3, 1], 2).generated_index
     assert index[0].tolist() == [-3, -2, -1, 0, 1]
     assert index[1, 2:].tolist() == [-1, 0, 1]
 

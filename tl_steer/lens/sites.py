@@ -6,6 +6,7 @@ first asked about, and what is seen there is remembered for as long as the model
 each activation, and in which order they come.
 """
 
+import re
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -42,6 +43,7 @@ VECTOR_SITES = (
 ATTENTION_SITES = ("attn.hook_attn_scores", "attn.hook_pattern")
 """Where attention stands: ``Float[Tensor, "batch head query key"]``, no vector a token."""
 
+_STREAM = re.compile(r"hook_resid_(pre|post)$")
 _ROWS = 3
 _LENGTHS = (5, 7, 9)
 """Tokens of the pass: one that is no number of heads, so that no axis is taken for another."""
@@ -109,7 +111,8 @@ def _seen(model: SteerableModel) -> Sites:
 
     def keep(name: str, acts: Any) -> None:
         shapes.setdefault(name, tuple(getattr(acts, "shape", ())))
-        if name.endswith(("hook_resid_pre", "hook_resid_post")):
+        # The last that can be compared: a model that breaks at a block is right before it.
+        if _STREAM.search(name) and acts[real].isfinite().all():
             stream[:] = [acts.detach().float().clone()]
 
     names = [
@@ -141,13 +144,13 @@ def _seen(model: SteerableModel) -> Sites:
         finally:
             for each in attached:
                 each.remove()
-    if not stream:
+    if not any(_STREAM.search(name) for name in shapes):
         raise SteerError(f"{class_of(model)} has no residual stream that could be seen.")
-    if not bool(stream[0].isfinite().all()):
+    if not stream:
         raise NonFiniteError(
-            f"{class_of(model)}: the residual stream holds NaN or infinity over a few tokens, so "
-            "that nothing can be told of its hook points. A model in float16 may have overflowed; "
-            "load it in bfloat16 or float32."
+            f"{class_of(model)}: the residual stream holds NaN or infinity over a few tokens, from "
+            "the first layer on. A model in float16 may have overflowed; load it in bfloat16 or "
+            "float32."
         )
     first, other_end, padded = stream[0]
     if not _alike(model, other_end[:-1], first[:-1]):
