@@ -27,10 +27,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _demo(parsed: argparse.Namespace) -> None:
     # Imported here: --help has no need of them.
-    from tl_steer.demo.run import run
-    from tl_steer.demo.settings import Settings
+    if parsed.full:
+        from tl_steer.demo.run import run
+        from tl_steer.demo.settings import Settings
 
-    run(Settings(output=parsed.output, device=parsed.device, quick=parsed.quick))
+        run(Settings(output=parsed.output, device=parsed.device))
+    else:
+        from tl_steer.demo.first_look import first_look
+
+        first_look(parsed.output, parsed.device)
 
 
 def _estimators(parsed: argparse.Namespace) -> None:
@@ -62,17 +67,24 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m tl_steer", description="Activation steering for TransformerLens models."
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    _command(
+    demo = _command(
         commands,
         "demo",
         _demo,
         "tl_steer_demo",
-        brief="the film-review case study, on a small real model",
+        brief="a first look: a small real model, steered both ways, in about a minute",
         long=(
-            "Take a direction from film reviews, choose where and how strongly to steer, and "
-            "measure on prompts of their own what it does. The first run fetches the model and "
-            "the reviews (106 MB); later ones need no network."
+            "Take a direction from film reviews, add and subtract it while the model writes, and "
+            "show what it writes then. The first run fetches the model and the reviews (106 MB); "
+            "later ones need no network."
         ),
+        quick=False,
+    )
+    demo.add_argument(
+        "--full",
+        action="store_true",
+        help="the whole case study: choose layers and strength, and measure beside random "
+        "directions",
     )
     _command(
         commands,
@@ -132,9 +144,11 @@ def _command(
     *,
     brief: str,
     long: str,
+    quick: bool = True,
 ) -> argparse.ArgumentParser:
     command: argparse.ArgumentParser = commands.add_parser(name, help=brief, description=long)
-    command.add_argument("--quick", action="store_true", help="a small version, to see it work")
+    if quick:
+        command.add_argument("--quick", action="store_true", help="a small version, to see it work")
     command.add_argument("--device", help="cpu, cuda, cuda:1 … (default: cuda where there is one)")
     command.add_argument(
         "--output",

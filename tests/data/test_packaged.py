@@ -6,7 +6,7 @@ import torch
 
 from tl_steer.data import check, imdb, packaged_model_dir, rotten_tomatoes
 
-pytestmark = pytest.mark.packaged
+pytestmark = [pytest.mark.packaged, pytest.mark.once]
 
 
 def snapshot(folder: Path) -> dict[str, int]:

@@ -39,6 +39,7 @@ def test_both_prompts_of_a_pair_have_equally_many_tokens() -> None:
     assert len(set(first)) == 2
 
 
+@pytest.mark.once
 @pytest.mark.packaged
 def test_the_quick_command_writes_its_files(tmp_path: Path) -> None:
     assert main(["causal", "--quick", "--device", "cpu", "--output", str(tmp_path / "out")]) == 0

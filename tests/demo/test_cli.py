@@ -1,15 +1,19 @@
 """The command line, as a user meets it."""
 
 import json
+import logging
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pandas as pd
 import pytest
-from models import has_hooked
 
 import tl_steer as ts
 from tl_steer.cli import main
+from tl_steer.demo import first_look
+from tl_steer.demo.prompts import TEST, VALIDATION
+from tl_steer.demo.run import run
 from tl_steer.demo.settings import Settings
 from tl_steer.generation.sampling import Sampling
 
@@ -19,7 +23,7 @@ def test_help_names_every_option(capsys: pytest.CaptureFixture[str]) -> None:
         main(["demo", "--help"])
     assert ended.value.code == 0
     shown = capsys.readouterr().out
-    assert all(option in shown for option in ("--quick", "--device", "--output"))
+    assert all(option in shown for option in ("--full", "--device", "--output"))
 
 
 def test_an_unknown_command_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
@@ -42,7 +46,7 @@ def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_fetched(
 def test_a_device_that_is_not_there_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["demo", "--quick", "--device", "abacus", "--output", str(tmp_path)]) == 1
+    assert main(["demo", "--device", "abacus", "--output", str(tmp_path)]) == 1
     assert "abacus" in capsys.readouterr().err
 
 
@@ -57,21 +61,46 @@ class _Page(HTMLParser):
         self.sources += [value or "" for key, value in attrs if key in {"src", "href"}]
 
 
-@pytest.fixture
-def _few_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As it is on the newest TransformerLens; before it, with shorter texts, to the same end."""
-    if has_hooked():
-        short = Sampling(max_new_tokens=4, temperature=0.9, top_p=0.95)
-        monkeypatch.setattr(
-            Settings, "sampling", lambda self, *, samples, seed: replace(short, seed=seed)
-        )
+@pytest.mark.packaged
+def test_the_demo_shows_what_it_writes(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(first_look, "SAMPLING", Sampling(6, temperature=0.9, top_p=0.95, seed=1))
+    monkeypatch.setattr(first_look, "TEST", TEST[:4])
+    with caplog.at_level(logging.INFO, logger="tl_steer"):
+        assert main(["demo", "--output", str(tmp_path)]) == 0
+    said = caplog.text
+    for each in (first_look.DOWN, first_look.PLAIN, first_look.UP, *TEST[:3], "judge", "report"):
+        assert each in said
+    assert TEST[3] not in said
+    texts = pd.read_csv(tmp_path / "texts.csv")
+    assert len(texts) == 12
+    direction = ts.Direction.load(tmp_path / "direction.safetensors")
+    assert direction.hook_name == "blocks.15.hook_resid_post"
+    page = _Page()
+    page.feed((tmp_path / "report.html").read_text())
+    assert page.tags.count("img") == 1
+    assert page.tags.index("img") < page.tags.index("table")
+    assert all(source.startswith("data:") for source in page.sources)
+
+
+def test_a_finding_is_no_stronger_than_its_intervals() -> None:
+    columns = ["sentiment", "sentiment_low", "sentiment_high"]
+    names = [first_look.DOWN, first_look.PLAIN, first_look.UP]
+    apart = pd.DataFrame([[0.3, 0.2, 0.4], [0.5, 0.4, 0.6], [0.8, 0.7, 0.9]], names, columns)
+    assert "do not overlap" in first_look.found(apart)
+    near = pd.DataFrame([[0.3, 0.2, 0.75], [0.5, 0.4, 0.6], [0.8, 0.7, 0.9]], names, columns)
+    assert "does not tell them apart" in first_look.found(near)
 
 
 @pytest.mark.packaged
-@pytest.mark.usefixtures("_few_words")
-def test_the_quick_demo_writes_its_files(tmp_path: Path) -> None:
-    assert main(["demo", "--quick", "--output", str(tmp_path / "out")]) == 0
+@pytest.mark.once
+def test_the_case_study_writes_its_files(tmp_path: Path) -> None:
     out = tmp_path / "out"
+    settings = Settings(output=out, reviews=24, held_out=12, validation=VALIDATION[:4], tokens=12)
+    places = {site: each[:1] for site, each in settings.places.items()}
+    # A handful of short texts says so little about perplexity that nothing could be chosen.
+    run(replace(settings, test=TEST[:4], places=places, margin=float("inf")))
     assert {each.name for each in out.iterdir()} == {
         "direction.safetensors",
         "report.html",

@@ -20,6 +20,8 @@ from tl_steer.evaluation.statistics import (
     sigma_above,
 )
 
+pytestmark = pytest.mark.once
+
 STUDIES = 200
 
 

@@ -16,6 +16,8 @@ from tl_steer.experiments.calibration import Calibration
 from tl_steer.experiments.optuna_search import Optuna
 from tl_steer.experiments.store import CellStore
 
+pytestmark = pytest.mark.once
+
 
 @pytest.mark.parametrize(
     "settings", [{}, {"kl": 0.1, "most": 9.0}, {"search": 9}, {"seeds": [1, 2]}]

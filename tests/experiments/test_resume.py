@@ -20,6 +20,8 @@ from tl_steer.experiments import workers
 from tl_steer.experiments.content import content, digest
 from tl_steer.experiments.store import CellStore, StoredCellWarning
 
+pytestmark = pytest.mark.once
+
 KILLS = int(os.environ.get("TL_STEER_KILLS", "2"))
 
 

@@ -16,6 +16,8 @@ from tl_steer.errors import SteerError
 from tl_steer.experiments import workers
 from tl_steer.experiments.measures import Measures
 
+pytestmark = pytest.mark.once
+
 
 def test_a_factory_is_as_good_as_a_model(tmp_path: Path) -> None:
     loaded: list[Any] = []

@@ -11,6 +11,8 @@ from making_people import rated
 
 from tl_steer.errors import DataError, SteerError
 
+pytestmark = pytest.mark.once
+
 _ = None
 # Krippendorff, "Computing Krippendorff's Alpha-Reliability" (2011), example C: four observers,
 # twelve units, five values, answers missing.

@@ -17,6 +17,8 @@ from tl_steer.people.ratings import Ratings
 from tl_steer.people.read_back import read_ratings
 from tl_steer.people.sheet import rating_sheet
 
+pytestmark = pytest.mark.once
+
 NONE = None
 
 

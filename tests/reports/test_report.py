@@ -27,6 +27,8 @@ from tl_steer.reports.as_markdown import inline, markdown_of, report_markdown, t
 from tl_steer.reports.results import StudyResults
 from tl_steer.reports.sections import Section, sections_of
 
+pytestmark = pytest.mark.once
+
 PARSER = MarkdownIt("commonmark").enable("table").enable("strikethrough")
 HEADINGS = [
     "What was asked",

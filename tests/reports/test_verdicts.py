@@ -11,6 +11,8 @@ from tl_steer.errors import DataError
 from tl_steer.evaluation.statistics import holm
 from tl_steer.reports.verdicts import headline, verdict_table, verdicts
 
+pytestmark = pytest.mark.once
+
 
 def test_every_number_of_the_table_against_scipy_and_corrected_over_all_rows() -> None:
     several = {"joy": controlled_of(0.2), "noise": controlled_of(0.01, seed=3, shuffled=None)}
