@@ -8,13 +8,16 @@ from typing import Any
 import joblib
 import pandas as pd
 import pytest
+import torch
 from making import direction
-from sweeping import AT, small, swept
+from sweeping import AT, PROMPTS, SAMPLING, small, swept
 
 import tl_steer as ts
 from tl_steer.errors import SteerError
 from tl_steer.experiments import workers
+from tl_steer.experiments.cell import NONE, Cell, PromptSet
 from tl_steer.experiments.measures import Measures
+from tl_steer.experiments.running import Runner
 
 pytestmark = pytest.mark.once
 
@@ -69,6 +72,44 @@ def test_two_threads_with_a_sweep_each(tmp_path: Path) -> None:
             pytest.raises(SteerError, match="steered or read by another thread"),
         ):
             pool.submit(swept, model).result()
+    workers._loaded.clear()
+
+
+def loading_from(file: Path) -> Any:
+    """What loads a model whose last weights are in a file."""
+
+    def factory() -> Any:
+        model = small()
+        with torch.no_grad():
+            model.original_model.get_output_embeddings().weight.mul_(float(file.read_text()))
+        return model
+
+    return factory
+
+
+def test_a_checkpoint_that_changed_is_loaded_anew(tmp_path: Path) -> None:
+    """Workers outlive a sweep; what they loaded for one says nothing of the next."""
+    file, found = tmp_path / "checkpoint", []
+    with joblib.parallel_config(backend="sequential"):
+        for scale in ("1", "3"):
+            file.write_text(scale)
+            found.append(swept(loading_from(file), tmp_path / "cells", seeds=[0]).texts)
+    assert not set(found[0]["cell"]) & set(found[1]["cell"])
+    assert list(found[0]["log_probs"]) != list(found[1]["log_probs"])
+
+
+def test_a_checkpoint_that_changes_meanwhile_is_noticed(tmp_path: Path) -> None:
+    file = tmp_path / "checkpoint"
+    file.write_text("1")
+    prompts = PromptSet("all", PROMPTS)
+    cells = [Cell(NONE, None, 0.0, "", ts.everywhere, prompts, SAMPLING)]
+    with joblib.parallel_config(backend="sequential"):
+        runner = Runner(loading_from(file), workers.Job(Measures(), None))
+        runner.texts(cells)
+        file.write_text("3")
+        workers._loaded.clear()  # as when a worker that was idle for long has been replaced
+        with pytest.raises(SteerError, match="Did the checkpoint change on disk"):
+            runner.texts(cells)
     workers._loaded.clear()
 
 

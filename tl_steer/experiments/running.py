@@ -1,14 +1,14 @@
 """Cells that come a few at a time, run in the batches of a sweep and kept in its files."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 
 from tl_steer.experiments.cell import Cell
 from tl_steer.experiments.grid import Grid
 from tl_steer.experiments.measures import ModelFactory
-from tl_steer.experiments.workers import Group, Job, described, run_groups
+from tl_steer.experiments.workers import Group, Job, described, require_same, run_groups
 from tl_steer.lens.protocol import SteerableModel
 
 
@@ -21,6 +21,9 @@ class Runner:
     rows: int | None = None
     """Texts that are written together; see ``sweep``."""
 
+    _weights: list[str] = field(default_factory=list, init=False, repr=False)
+    """The fingerprint of the model of the first cells, of which the others have to be as well."""
+
     def texts(
         self, cells: Sequence[Cell], *, finished: Callable[[int], object] = lambda number: None
     ) -> list[pd.DataFrame]:
@@ -29,8 +32,13 @@ class Runner:
         Args:
             cells: Any number.
             finished: Is told how many more cells there are now, each time that there are some.
+
+        Raises:
+            SteerError: When a factory makes another model than before.
         """
         known = described(self.model, self.job, cells)
+        self._weights.append(known.weights)
+        require_same(known.weights, self._weights[0])
         store = self.job.store
         sizes = [len(cell.prompts.prompts) * cell.sampling.samples for cell in cells]
         rows = dict(zip(known.keys, sizes, strict=True))
@@ -42,7 +50,7 @@ class Runner:
             groups.append((named, [key for key in named if key not in found]))
         missing = [group for group in groups if group[1]]
         finished(len(found))
-        for made in run_groups(self.model, self.job, missing):
+        for made in run_groups(self.model, self.job, missing, weights=known.weights):
             found.update(made)
             finished(len(made))
         return [found[key] for key in known.keys]

@@ -1,9 +1,10 @@
 """Groups of cells, run here or by worker processes."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import Any
+from uuid import uuid4
 
 import cloudpickle
 import pandas as pd
@@ -11,6 +12,7 @@ import torch
 from joblib import Parallel, delayed
 from joblib.parallel import get_active_backend
 
+from tl_steer.errors import SteerError
 from tl_steer.experiments.cell import Cell
 from tl_steer.experiments.content import digest
 from tl_steer.experiments.measures import Measures, ModelFactory, is_model
@@ -35,6 +37,9 @@ class Described:
     rows: int
     """Texts that may be written together."""
 
+    weights: str = ""
+    """Of the model that a factory made, as a fingerprint; empty for a model that was given."""
+
 
 @dataclass(frozen=True, eq=False)
 class Job:
@@ -42,6 +47,8 @@ class Job:
 
     measures: Measures
     store: CellStore | None
+    number: str = field(default_factory=lambda: uuid4().hex)
+    """Its own, so that workers ask a factory anew for each sweep: a checkpoint may have changed."""
 
     def loaded(self) -> "Job":
         """The same, with the second model loaded where a function was given for it."""
@@ -119,12 +126,21 @@ def described(model: SteerableModel | ModelFactory, job: Job, cells: Sequence[Ce
 
 
 def run_groups(
-    model: SteerableModel | ModelFactory, job: Job, groups: Sequence[Group]
+    model: SteerableModel | ModelFactory, job: Job, groups: Sequence[Group], *, weights: str = ""
 ) -> Iterator[dict[str, pd.DataFrame]]:
     """Run groups; with a factory, by as many workers as ``joblib.parallel_config`` says.
 
+    Args:
+        model: Or what makes it.
+        job: What the groups have in common.
+        groups: Cells by key, and which of them are wanted.
+        weights: The fingerprint of the model that the cells were named for; with a factory.
+
     Yields:
         The texts of the cells of a group, as soon as it is finished.
+
+    Raises:
+        SteerError: When the factory makes another model in a worker than it did before.
     """
     if is_model(model):
         job = job.loaded()
@@ -135,10 +151,10 @@ def run_groups(
     backend, _ = get_active_backend()
     in_turn = bool(getattr(backend, "supports_return_generator", False))
     workers = Parallel(return_as="generator_unordered" if in_turn else "list")
-    yield from workers(delayed(_run)(packed, cells, wanted) for cells, wanted in groups)
+    yield from workers(delayed(_run)(packed, weights, *group) for group in groups)
 
 
-_loaded: dict[bytes, tuple[SteerableModel, Job]] = {}
+_loaded: dict[bytes, tuple[SteerableModel, Job, str]] = {}
 """In a worker: the model of the sweep that it works for, loaded once."""
 
 _one_at_a_time = Lock()
@@ -148,22 +164,40 @@ nothing else); they share the model, and so take turns."""
 
 def _describe(packed: bytes, cells: Sequence[Cell]) -> Described:
     with _one_at_a_time:
-        model, job = _unpacked(packed)
-        return job.described(model, cells)
+        model, job, weights = _unpacked(packed)
+        return replace(job.described(model, cells), weights=weights)
 
 
-def _run(packed: bytes, cells: Mapping[str, Cell], wanted: Sequence[str]) -> dict[str, Any]:
+def _run(
+    packed: bytes, expected: str, cells: Mapping[str, Cell], wanted: Sequence[str]
+) -> dict[str, Any]:
     with _one_at_a_time:
-        model, job = _unpacked(packed)
+        model, job, weights = _unpacked(packed)
+        require_same(weights, expected)
         return job.run(model, cells, wanted)
 
 
-def _unpacked(packed: bytes) -> tuple[SteerableModel, Job]:
+def require_same(weights: str, expected: str) -> None:
+    """Refuse a model that is another than the one that a sweep began with.
+
+    Raises:
+        SteerError: Saying what may have happened.
+    """
+    if weights != expected:
+        raise SteerError(
+            "the function that loads the model gave one worker other weights than another (by "
+            f"their fingerprints, {weights} and {expected}), so that the cells would not be of one "
+            "model. Did the checkpoint change on disk meanwhile? What was finished before is kept; "
+            "run the same call again."
+        )
+
+
+def _unpacked(packed: bytes) -> tuple[SteerableModel, Job, str]:
     if packed not in _loaded:
         # One sweep at a time: the model of another one makes room.
         _loaded.clear()
         factory, job = cloudpickle.loads(packed)
         model = factory()
         require_steerable(model)
-        _loaded[packed] = (model, job.loaded())
+        _loaded[packed] = (model, job.loaded(), fingerprint(model))
     return _loaded[packed]
