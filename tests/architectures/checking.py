@@ -212,7 +212,10 @@ def _writes(case: Case) -> Verdict:
                     own = greedy(case.model, steering=steering, steps=STEPS)
                 _assert_texts(own, expected, log_probs)
             with ts.steer(case.model, steering):
-                assert _by_model(case, cached=False) == expected, scope
+                # Without a cache, TransformerLens gives the text of a state-space model to Hugging
+                # Face's generate, which reads it in its own way.
+                if not getattr(case.model.cfg, "is_stateful", False):
+                    assert _by_model(case, cached=False) == expected, scope
                 try:
                     assert _by_model(case, cached=True) == expected, scope
                 except CacheError:

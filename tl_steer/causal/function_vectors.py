@@ -7,8 +7,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from tl_steer.activations.activations import Activations
+from tl_steer.activations.capture import capture
 from tl_steer.activations.reads import TokenAt
-from tl_steer.capture import capture
 from tl_steer.causal.localization import Localization
 from tl_steer.causal.localize import localize
 from tl_steer.causal.metrics import LogitMetric, Metric

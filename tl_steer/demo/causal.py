@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 from scipy.stats import spearmanr
 
-from tl_steer.capture import capture
+from tl_steer.activations.capture import capture
 from tl_steer.causal.attribution_patching import attribution_patching
 from tl_steer.causal.direct_effect import direct_effect
 from tl_steer.causal.localization import Localization

@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 
 from tl_steer.activations.activations import Activations
-from tl_steer.capture import capture
+from tl_steer.activations.capture import capture
 from tl_steer.data.own_sets import formal_informal
 from tl_steer.data.reviews import rotten_tomatoes
 from tl_steer.demo.prompts import TEST

@@ -9,8 +9,8 @@ import torch
 from scipy.stats import spearmanr
 
 from tl_steer.activations.activations import Activations
+from tl_steer.activations.capture import capture
 from tl_steer.activations.first_of_each import first_of_each
-from tl_steer.capture import capture
 from tl_steer.data.contrast import ContrastSet
 from tl_steer.data.own_sets import neutral_background, past_present
 from tl_steer.data.preferences import Preferences

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tl_steer.capture import capture
+from tl_steer.activations.capture import capture
 from tl_steer.data.own_sets import neutral_background
 from tl_steer.data.packaged_model import packaged_model
 from tl_steer.data.reviews import rotten_tomatoes

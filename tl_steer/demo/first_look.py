@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from tl_steer.capture import capture
+from tl_steer.activations.capture import capture
 from tl_steer.data.packaged_model import packaged_model
 from tl_steer.data.reviews import rotten_tomatoes
 from tl_steer.demo.output import require_device, require_writable

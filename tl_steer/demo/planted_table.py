@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from tl_steer.activations.activations import Activations
+from tl_steer.activations.capture import capture
 from tl_steer.activations.first_of_each import first_of_each
-from tl_steer.capture import capture
 from tl_steer.demo.planted import Planted, planted
 from tl_steer.directions.directions import Directions
 from tl_steer.directions.leace import leace

@@ -11,7 +11,7 @@ from time import monotonic
 
 import pandas as pd
 
-from tl_steer.capture import capture
+from tl_steer.activations.capture import capture
 from tl_steer.data.packaged_model import packaged_model
 from tl_steer.data.reviews import rotten_tomatoes
 from tl_steer.demo.candidate import Candidate, random_directions

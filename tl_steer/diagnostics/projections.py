@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from tl_steer.activations.capture import capture
 from tl_steer.activations.leave_out import LeaveOut
 from tl_steer.activations.reads import EveryToken
-from tl_steer.capture import capture
 from tl_steer.directions.direction import Direction
 from tl_steer.errors import SteerError
 from tl_steer.html import escaped

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tl_steer.capture import capture
+from tl_steer.activations.capture import capture
 from tl_steer.data.own_sets import neutral_background
 from tl_steer.directions.provenance import Provenance
 from tl_steer.errors import HookNameError, MismatchError, NonFiniteError, SteerError

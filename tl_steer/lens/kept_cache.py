@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from tl_steer.errors import CacheError
 from tl_steer.lens.cache_names import cache_given, cache_returned, pass_cache_on
@@ -39,7 +40,46 @@ def keep_cache(model: Host) -> ExitStack:
         passes = _Passes()
         hooks.callback(root.register_forward_pre_hook(passes.begins, with_kwargs=True).remove)
         hooks.callback(root.register_forward_hook(passes.ends, with_kwargs=True).remove)
+        hooks.callback(spare_states(root).remove)
     return hooks
+
+
+def spare_states(root: Any) -> RemovableHandle:
+    """Keep the mask of what was read from what goes on from a state of it.
+
+    A state has no columns, and no padding is left in it. State-space models of transformers lay
+    the last columns of a mask over the numbers that they keep of the last tokens all the same, so
+    that from the second new token on everything is wrong. Hugging Face's own ``generate`` hands
+    over none then.
+
+    Args:
+        root: A Hugging Face model. Inside, so that who looks at what it is called with sees a mask.
+
+    Returns:
+        What takes the hook off again.
+    """
+    inner: nn.Module = getattr(root, "base_model", root)
+    return inner.register_forward_pre_hook(_without_mask, with_kwargs=True)
+
+
+def _without_mask(
+    module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+    cache, mask, new = cache_given(kwargs), kwargs.get("attention_mask"), _width(args, kwargs)
+    if mask is None or new is None or not _is_of_states(cache):
+        return None
+    return args, {**kwargs, "attention_mask": None if new == 1 else mask[:, -new:]}
+
+
+def _is_of_states(cache: Any) -> bool:
+    """Whether a cache holds states that were filled, and nothing else."""
+    if cache is None or tokens_in(cache) is not None:
+        return False
+    return any(
+        isinstance(each, Tensor)
+        for layer in getattr(cache, "layers", ())
+        for each in _states(layer)
+    )
 
 
 def tokens_in(cache: Any) -> int | None:

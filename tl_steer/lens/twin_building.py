@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from tl_steer.lens.kept_cache import spare_states
+
 _WRAPPED = "_original_component"
 
 
@@ -36,6 +38,7 @@ def plain_model(wrapped: Any) -> Any:
     for path, module in plain.named_modules(remove_duplicate=False):
         _share(path, module, at)
     plain.generation_config = wrapped.generation_config
+    spare_states(plain)
     return plain.eval()
 
 

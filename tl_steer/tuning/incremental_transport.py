@@ -7,9 +7,9 @@ import torch
 from tqdm.auto import tqdm
 
 from tl_steer.activations.activations import Activations
+from tl_steer.activations.capture import capture
 from tl_steer.activations.leave_out import LeaveOut
 from tl_steer.activations.reads import MeanOfTokens, Read
-from tl_steer.capture import capture
 from tl_steer.data.contrast import ContrastSet
 from tl_steer.directions.transport import TransportMap, linear_transport
 from tl_steer.frozen import FrozenDict

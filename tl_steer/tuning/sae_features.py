@@ -10,8 +10,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from tl_steer.activations.activations import Activations
+from tl_steer.activations.capture import capture
 from tl_steer.activations.reads import EveryToken, TextTokens
-from tl_steer.capture import capture
 from tl_steer.data.contrast import ContrastSet
 from tl_steer.directions.direction import Direction
 from tl_steer.directions.provenance import Provenance
