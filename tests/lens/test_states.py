@@ -1,4 +1,4 @@
-"""A state-space model goes on from what it has read, token by token, in a padded batch and alone."""
+"""A state-space model goes on from what it has read, in a padded batch and alone."""
 
 from typing import Any
 
