@@ -7,6 +7,10 @@ class SteerError(Exception):
     """Anything that tl_steer refuses. Raised before the model runs wherever that is possible."""
 
 
+class ArgumentError(SteerError):
+    """An argument of a kind or size that cannot be used: a text for a number, 0 for a count."""
+
+
 class HookNameError(SteerError):
     """A hook name, pattern or layer that the model lacks, or that cannot be read or written."""
 

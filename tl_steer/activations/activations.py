@@ -10,12 +10,14 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from tl_steer.activations.moments import Moments
+from tl_steer.arguments import Measured, checked, means
 from tl_steer.errors import DataError, HookNameError
 from tl_steer.lens.places import Place, picked
 from tl_steer.lens.protocol import ModelInfo
 from tl_steer.shapes import Examples
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class ClassMoments:
     """Moments of the two classes at one hook point."""
@@ -24,6 +26,12 @@ class ClassMoments:
     negative: Moments
 
 
+@checked
+@means(
+    "Activations",
+    "Activations",
+    instead='For example capture(model, texts, at="blocks.*.hook_resid_post").',
+)
 @dataclass(frozen=True, eq=False)
 class Activations:
     """One vector for every text and hook point, or only their moments."""
@@ -50,7 +58,7 @@ class Activations:
     site_shapes: Mapping[str, tuple[int, ...]]
     """Shape of one vector, by hook name."""
 
-    norms: Mapping[str, float]
+    norms: Mapping[str, Measured]
     """Mean norm over the tokens that were not left out, by hook name, in activation units."""
 
     left_out: pd.DataFrame
@@ -65,6 +73,14 @@ class Activations:
     path: str = ""
     """What the passes ran through: ``twin``, ``bridge`` or ``hooked``; see
     :func:`~tl_steer.use_path`. Empty where that is not known."""
+
+    def __post_init__(self) -> None:
+        """Refuse hook names without what was read there."""
+        for name in self.hook_names:
+            if name not in self.kept_moments and name not in self.text_index:
+                raise DataError(f"{name}: neither vectors nor moments came for this hook point.")
+        if not self.hook_names:
+            raise DataError("activations of no hook point came.")
 
     def __getitem__(self, hook_name: Place) -> Examples:
         """Return the vectors of one hook point; ``acts[15]`` are those of layer 15.

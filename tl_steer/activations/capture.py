@@ -14,6 +14,7 @@ from tl_steer.activations.leave_out import LeaveOut
 from tl_steer.activations.reader import Reader
 from tl_steer.activations.reads import MeanOfTokens, Read
 from tl_steer.activations.template_tokens import warn_of_template_tokens
+from tl_steer.arguments import Count, checked
 from tl_steer.batching import default_max_tokens, halving, length_sorted
 from tl_steer.data.contrast import ContrastSet
 from tl_steer.errors import DataError
@@ -32,6 +33,7 @@ from tl_steer.lens.tokens import TokenIds, tokenize
 _CALIBRATION_TEXTS = 16
 
 
+@checked
 def capture(
     model: SteerableModel,
     texts: ContrastSet | Sequence[str],
@@ -40,7 +42,7 @@ def capture(
     read: Read = MeanOfTokens(),  # noqa: B008, frozen
     leave_out: LeaveOut = LeaveOut(),  # noqa: B008, frozen
     moments_only: bool = False,
-    max_tokens: int | None = None,
+    max_tokens: Count | None = None,
     prepend_bos: bool | None = None,
     path: Path | None = None,
     progress: bool = True,

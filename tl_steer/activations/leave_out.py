@@ -5,12 +5,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from tl_steer.arguments import Measured, checked
 from tl_steer.errors import SteerError
 from tl_steer.lens.protocol import Host
 from tl_steer.lens.tokens import Batch, is_bos
-from tl_steer.shapes import Acts, TokenMask
+from tl_steer.shapes import Acts, TokenMask, TokenStrengths
 
 
+@checked
 @dataclass(frozen=True)
 class LeaveOut:
     """Tokens that are left out of what is read; padding always is.
@@ -49,11 +51,11 @@ class LeaveOut:
             "first": first & ~bos if self.first else nothing,
         }
 
-    def by_norm(self, norms: Tensor, median: float) -> TokenMask:
+    def by_norm(self, norms: TokenStrengths, median: Measured) -> TokenMask:
         """Mark massive activations. Infinite ones are no sinks but overflows, and are not marked.
 
         Args:
-            norms: ``Float[Tensor, "batch pos"]``, norm of each token's activation.
+            norms: Norm of each token's activation.
             median: The median norm at this hook point.
         """
         if self.massive is None:

@@ -6,9 +6,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from tl_steer.arguments import checked
 from tl_steer.shapes import Examples
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class Moments:
     """Streamed statistics of vectors, in float64.

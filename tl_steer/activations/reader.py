@@ -11,13 +11,14 @@ from torch import Tensor
 
 from tl_steer.activations.leave_out import LeaveOut, norms_of
 from tl_steer.activations.reads import EveryToken, Read, TextTokens
+from tl_steer.arguments import came
 from tl_steer.batching import halving
 from tl_steer.errors import DataError, NonFiniteError, SteerError
 from tl_steer.lens.forward import run_to_layer
 from tl_steer.lens.holding import held
 from tl_steer.lens.hook_names import layer_of
 from tl_steer.lens.hook_points import attach, points
-from tl_steer.lens.protocol import Host, device_of
+from tl_steer.lens.protocol import Host, device_of, overflow_advice
 from tl_steer.lens.tokens import Batch, Span, TokenIds, pad, pad_id, spans
 from tl_steer.shapes import Acts, Examples, TokenMask
 
@@ -147,8 +148,7 @@ class Reader:
         self._require_some(counts, index, name)
         if not bool(found.finite):
             raise NonFiniteError(
-                f"{name}: the activations hold NaN or infinity. A model in float16 may have "
-                "overflowed there; load it in bfloat16 or float32."
+                f"{name}: the activations hold NaN or infinity.{overflow_advice(self.model)}"
             )
         texts = torch.tensor(list(index))
         if isinstance(self.read, EveryToken):
@@ -196,7 +196,12 @@ class Reader:
         )
 
     def _mask(self, tokens: TextTokens) -> TokenMask:
-        mask = self.read(tokens)
+        mask: Any = self.read(tokens)  # a function of the user's may return anything
+        if not isinstance(mask, Tensor):
+            raise SteerError(
+                f"the read {self.read!r} returned {came(mask)}; a bool mask of shape "
+                f"{tuple(tokens.real.shape)} (text, token) is wanted."
+            )
         if mask.shape != tokens.real.shape or mask.dtype != torch.bool:
             raise SteerError(
                 f"the read {self.read!r} returned {mask.dtype} of shape {tuple(mask.shape)}; a "

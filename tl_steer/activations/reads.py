@@ -12,6 +12,7 @@ from typing import Protocol, SupportsIndex, runtime_checkable
 
 import torch
 
+from tl_steer.arguments import checked, means
 from tl_steer.errors import DataError, SteerError
 from tl_steer.shapes import TokenMask
 
@@ -36,6 +37,7 @@ class TextTokens:
     """Which characters of its text each real token covers; asked for only where needed."""
 
 
+@means("a read", instead="For example LastToken().")
 @runtime_checkable
 class Read(Protocol):
     """Marks the tokens that are read."""
@@ -45,6 +47,7 @@ class Read(Protocol):
         ...
 
 
+@checked
 @dataclass(frozen=True)
 class MeanOfTokens:
     """The mean of all eligible tokens."""
@@ -54,6 +57,7 @@ class MeanOfTokens:
         return tokens.eligible
 
 
+@checked
 @dataclass(frozen=True)
 class LastToken:
     """The last eligible token; in a chat that is one of the template's, and a warning says so."""
@@ -64,6 +68,7 @@ class LastToken:
         return tokens.eligible & (after == 1)
 
 
+@checked
 @dataclass(frozen=True)
 class TokenAt:
     """The token at an index, counted from the text's start, or from its end when negative.
@@ -102,6 +107,7 @@ class TokenAt:
         return mask
 
 
+@checked
 @dataclass(frozen=True)
 class AnswerToken:
     """The token that holds the answer, found in the text by a regular expression.
@@ -139,6 +145,7 @@ class AnswerToken:
         return mask
 
 
+@checked
 @dataclass(frozen=True)
 class EveryToken:
     """Every eligible token, as an example of its own."""

@@ -8,6 +8,7 @@ from operator import index
 import torch
 
 from tl_steer.activations.reads import Read, Span, TextTokens, require_pattern
+from tl_steer.arguments import checked
 from tl_steer.data.conversations import last_response
 from tl_steer.errors import DataError, SteerError
 from tl_steer.lens.protocol import SteerableModel, require_steerable
@@ -17,6 +18,7 @@ FindSpans = Callable[[str], Sequence[Span]]
 """From a text to the characters that are meant: pairs of the first, and the one after the last."""
 
 
+@checked
 @dataclass(frozen=True, repr=False)
 class InSpans:
     """The eligible tokens that overlap a place in the text.
@@ -106,6 +108,7 @@ class LastOf:
         return marked & (marked.flip(-1).cumsum(-1).flip(-1) == 1)
 
 
+@checked
 def response_tokens(model: SteerableModel) -> InSpans:
     """Read the mean of the assistant's last answer, as ``conversations`` writes it.
 
@@ -119,6 +122,7 @@ def response_tokens(model: SteerableModel) -> InSpans:
     return InSpans(last_response(model))
 
 
+@checked
 def first_response_token(model: SteerableModel) -> FirstOf:
     """Read the first token of the assistant's last answer.
 
@@ -128,6 +132,7 @@ def first_response_token(model: SteerableModel) -> FirstOf:
     return FirstOf(response_tokens(model))
 
 
+@checked
 def last_response_token(model: SteerableModel) -> LastOf:
     """Read the last token of the assistant's last answer.
 

@@ -8,6 +8,7 @@ from tl_steer.activations.leave_out import LeaveOut
 from tl_steer.activations.reader import Reader
 from tl_steer.activations.reads import MeanOfTokens, Read
 from tl_steer.activations.template_tokens import warn_of_template_tokens
+from tl_steer.arguments import checked
 from tl_steer.data.contrast import ContrastSet
 from tl_steer.data.texts import plain_texts
 from tl_steer.errors import DataError
@@ -16,6 +17,7 @@ from tl_steer.lens.protocol import SteerableModel, require_steerable
 from tl_steer.lens.tokens import tokenize
 
 
+@checked
 def tokens_read(
     model: SteerableModel,
     texts: ContrastSet | Sequence[str],

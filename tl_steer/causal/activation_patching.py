@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from tl_steer.arguments import Count, checked
 from tl_steer.batching import halving
 from tl_steer.causal.effects import Effects, batches_of, blank, working_numbers
 from tl_steer.causal.experiment import Experiment
@@ -15,8 +16,9 @@ from tl_steer.causal.running import Edit, base_logits, exchanged, run, source_ac
 from tl_steer.shapes import Rows
 
 
+@checked
 def activation_patching(
-    experiment: Experiment, *, max_tokens: int | None = None, progress: bool = True
+    experiment: Experiment, *, max_tokens: Count | None = None, progress: bool = True
 ) -> Effects:
     """Measure every effect: one row of a forward pass for each site and prompt.
 

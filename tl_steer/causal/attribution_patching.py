@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from tl_steer.arguments import Count, checked
 from tl_steer.batching import halving
 from tl_steer.causal.effects import Effects, batches_of, blank
 from tl_steer.causal.experiment import Experiment
@@ -14,8 +15,9 @@ from tl_steer.errors import SteerError
 from tl_steer.tuning.frozen import frozen
 
 
+@checked
 def attribution_patching(
-    experiment: Experiment, *, max_tokens: int | None = None, progress: bool = True
+    experiment: Experiment, *, max_tokens: Count | None = None, progress: bool = True
 ) -> Effects:
     """Estimate every effect from the slope: two forward passes and one backward for all sites.
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from tl_steer.arguments import Count, Seed, checked
 from tl_steer.batching import halving
 from tl_steer.causal.effects import batches_of, working_numbers
 from tl_steer.causal.experiment import Experiment
@@ -32,6 +33,7 @@ _STREAM = ("hook_resid_pre", "hook_resid_mid", "hook_resid_post", "hook_attn_out
 _BEFORE_OUTPUT = {"attn.hook_z": "hook_attn_out", "mlp.hook_post": "hook_mlp_out"}
 
 
+@checked
 def direct_effect(
     model: SteerableModel,
     prompts: str | Sequence[str],
@@ -43,8 +45,8 @@ def direct_effect(
     scope: Scope | slice = everywhere,
     prepend_bos: bool | None = None,
     chat: Chat | None = None,
-    seed: int = 0,
-    max_tokens: int | None = None,
+    seed: Seed = 0,
+    max_tokens: Count | None = None,
     progress: bool = True,
 ) -> PathEffects:
     """Say how much of what a direction does goes straight to the logits, and how much does not.

@@ -7,6 +7,7 @@ from math import prod
 import torch
 from torch import Tensor
 
+from tl_steer.arguments import checked
 from tl_steer.causal.metrics import LogitMetric, Metric, measure_of
 from tl_steer.causal.modes import Mode, Points
 from tl_steer.causal.outcome import Measure
@@ -22,6 +23,7 @@ from tl_steer.lens.protocol import SteerableModel, require_steerable
 from tl_steer.lens.tokens import Chat, TokenIds, check_lengths, tokenize
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class Experiment:
     """Everything that was checked and tokenized before anything runs."""

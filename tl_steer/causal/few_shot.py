@@ -5,11 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tl_steer.arguments import Count, Seed, checked
 from tl_steer.data.contrast import ContrastSet
 from tl_steer.data.texts import plain_texts, split_pairs
 from tl_steer.errors import DataError
 
 
+@checked
 @dataclass(frozen=True)
 class FewShot:
     """Prompts that show a task by examples and end in a question."""
@@ -21,12 +23,13 @@ class FewShot:
     """What should follow each prompt, e.g. for ``LogProbability``; they begin with a space."""
 
 
+@checked
 def few_shot(
     examples: Sequence[tuple[str, str]],
     *,
-    shots: int = 5,
-    n: int = 25,
-    seed: int = 0,
+    shots: Count = 5,
+    n: Count = 25,
+    seed: Seed = 0,
     name: str = "few-shot",
 ) -> FewShot:
     r"""Write prompts of the form ``Q: hot\nA: cold\n\nQ: big\nA:``.

@@ -9,6 +9,7 @@ from torch import Tensor
 from tl_steer.activations.activations import Activations
 from tl_steer.activations.capture import capture
 from tl_steer.activations.reads import TokenAt
+from tl_steer.arguments import Count, Seed, checked
 from tl_steer.causal.localization import Localization
 from tl_steer.causal.localize import localize
 from tl_steer.causal.metrics import LogitMetric, Metric
@@ -28,6 +29,7 @@ _HEADS = "blocks.*.attn.hook_z"
 _LAST = AtPosition(-1)
 
 
+@checked
 def head_effects(
     model: SteerableModel,
     prompts: ContrastSet,
@@ -35,8 +37,8 @@ def head_effects(
     *,
     at: Places = _HEADS,
     prepend_bos: bool | None = None,
-    seed: int = 0,
-    max_tokens: int | None = None,
+    seed: Seed = 0,
+    max_tokens: Count | None = None,
     progress: bool = True,
 ) -> Localization:
     """Measure the average indirect effect of every head.
@@ -95,16 +97,17 @@ def head_effects(
     )
 
 
+@checked
 def function_vector(
     model: SteerableModel,
     prompts: ContrastSet,
     metric: Metric | LogitMetric,
     *,
-    heads: int = 10,
+    heads: Count = 10,
     at: Places | None = None,
     effects: Localization | None = None,
     prepend_bos: bool | None = None,
-    max_tokens: int | None = None,
+    max_tokens: Count | None = None,
     progress: bool = True,
 ) -> Directions:
     """Add up what the heads with the largest indirect effects write: a direction that does a task.

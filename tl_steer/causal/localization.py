@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from tl_steer.arguments import Count, Measured, checked
 from tl_steer.causal.effects import Effects
 from tl_steer.causal.experiment import Experiment
 from tl_steer.causal.intervals import intervals
@@ -19,6 +20,7 @@ _SHOWN = 6
 _NOTHING = 1e-9
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class Localization:
     """Effects of all sites; made by :func:`~tl_steer.causal.localize.localize`."""
@@ -39,7 +41,7 @@ class Localization:
     baseline: Float[Tensor, " prompt"]
     """The metric of each prompt with nothing exchanged."""
 
-    whole: float
+    whole: Measured
     """Mean metric of the other class minus mean baseline: what exchanging everything does. NaN for
     ablations, and where the metric cannot be taken of the other class."""
 
@@ -65,7 +67,7 @@ class Localization:
         order = self.frame["effect"].abs().sort_values(ascending=False, kind="stable").index
         return self.frame.loc[order].reset_index(drop=True)
 
-    def best(self, k: int = 1) -> tuple[Site, ...]:
+    def best(self, k: Count = 1) -> tuple[Site, ...]:
         """Return the ``k`` sites with the largest effects, of either sign, the largest first.
 
         Raises:

@@ -1,7 +1,10 @@
 """Which hook points, heads and tokens carry a property, by experiment."""
 
+from typing import Any
+
+from tl_steer.arguments import Count, Seed, came, checked
 from tl_steer.causal.activation_patching import activation_patching
-from tl_steer.causal.effects import Method, whole_difference
+from tl_steer.causal.effects import Effects, Method, whole_difference
 from tl_steer.causal.experiment import experiment_of
 from tl_steer.causal.localization import Localization, localization_of
 from tl_steer.causal.metrics import LogitMetric, Metric
@@ -16,6 +19,7 @@ from tl_steer.lens.protocol import SteerableModel
 from tl_steer.lens.tokens import Chat
 
 
+@checked
 def localize(
     model: SteerableModel,
     contrast: ContrastSet,
@@ -28,8 +32,8 @@ def localize(
     by: Method = activation_patching,
     prepend_bos: bool | None = None,
     chat: Chat | None = None,
-    seed: int = 0,
-    max_tokens: int | None = None,
+    seed: Seed = 0,
+    max_tokens: Count | None = None,
     progress: bool = True,
 ) -> Localization:
     """Exchange activations site by site, and see how far that moves a metric.
@@ -94,7 +98,12 @@ def localize(
     )
     if max_tokens is not None and max_tokens < 1:
         raise SteerError(f"max_tokens={max_tokens}: padded tokens in a batch, at least 1.")
-    effects = by(experiment, max_tokens=max_tokens, progress=progress)
+    effects: Any = by(experiment, max_tokens=max_tokens, progress=progress)
+    if not isinstance(effects, Effects):  # a function of the user's may return anything
+        raise SteerError(
+            f"by: {by!r} returned {came(effects)}; Effects are wanted, as "
+            "activation_patching returns them."
+        )
     whole = whole_difference(experiment, effects, max_tokens=max_tokens)
     name = str(getattr(by, "__name__", by)).replace("_", " ")
     return localization_of(experiment, effects, whole, method=name, seed=seed)

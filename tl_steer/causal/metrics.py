@@ -11,6 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from tl_steer.arguments import Count, checked, means
 from tl_steer.causal.outcome import LastLogits, Measure, Outcome, PromptIndex
 from tl_steer.data.texts import plain_texts
 from tl_steer.directions.direction import Direction
@@ -20,6 +21,7 @@ from tl_steer.lens.tokens import TokenIds, tokenize
 from tl_steer.shapes import Rows
 
 
+@means("a metric", instead='For example LogitDifference(" good", " bad").')
 @runtime_checkable
 class Metric(Protocol):
     """Knows how to measure a model that has read some prompts."""
@@ -29,6 +31,7 @@ class Metric(Protocol):
         ...
 
 
+@means("a function of logits and prompts", "functions of logits and prompts")
 @runtime_checkable
 class LogitMetric(Protocol):
     """A user's own metric: a function of the logits."""
@@ -45,6 +48,7 @@ class LogitMetric(Protocol):
         ...
 
 
+@checked
 @dataclass(frozen=True)
 class LogitDifference:
     """``logit(answer₊) − logit(answer₋)`` of the token that follows the prompt.
@@ -59,7 +63,7 @@ class LogitDifference:
     negative: str | Sequence[str]
     """The answer that the negative texts ask for."""
 
-    def measure(self, model: SteerableModel, n_prompts: int) -> Measure:
+    def measure(self, model: SteerableModel, n_prompts: Count) -> Measure:
         """Look the first tokens up.
 
         Raises:
@@ -90,6 +94,7 @@ class LogitDifference:
         return Measure(value, same_for_all=same)
 
 
+@checked
 @dataclass(frozen=True)
 class LogProbability:
     """``log p(continuation | prompt)``, in nats: the sum over its tokens."""
@@ -97,7 +102,7 @@ class LogProbability:
     continuation: str | Sequence[str]
     """One for all prompts, or one for each."""
 
-    def measure(self, model: SteerableModel, n_prompts: int) -> Measure:
+    def measure(self, model: SteerableModel, n_prompts: Count) -> Measure:
         """Tokenize what follows, by itself, as it is when a model generates.
 
         Raises:
@@ -117,6 +122,7 @@ class LogProbability:
         return Measure(value, rows, same_for_all=len(rows) == 1)
 
 
+@checked
 @dataclass(frozen=True)
 class Divergence:
     """``KL(p ‖ p′) = Σ p (log p − log p′)`` of the next token, in nats.
@@ -126,7 +132,7 @@ class Divergence:
     cannot see it.
     """
 
-    def measure(self, model: SteerableModel, n_prompts: int) -> Measure:
+    def measure(self, model: SteerableModel, n_prompts: Count) -> Measure:
         """Need nothing of the model."""
 
         def value(outcome: Outcome) -> Rows:
@@ -138,6 +144,7 @@ class Divergence:
         return Measure(value, compares=True)
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class ProbeScore:
     """``h·v̂`` at the last token of the prompt, at the hook point of a direction.
@@ -147,7 +154,7 @@ class ProbeScore:
 
     direction: Direction
 
-    def measure(self, model: SteerableModel, n_prompts: int) -> Measure:
+    def measure(self, model: SteerableModel, n_prompts: Count) -> Measure:
         """Check that the direction belongs to the model.
 
         Raises:

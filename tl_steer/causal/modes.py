@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from tl_steer.activations.activations import Activations
+from tl_steer.arguments import checked
 from tl_steer.data.contrast import ContrastSet
 from tl_steer.directions.requirements import require_finite
 from tl_steer.errors import DataError, HookNameError, MismatchError
@@ -46,6 +47,7 @@ class Mode(Protocol):
         ...
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class Denoising:
     """Run the negative texts, and put in what the positive ones have there.
@@ -64,6 +66,7 @@ class Denoising:
         return _between(model, contrast, names, sides, self.means, positive=True)
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class Noising:
     """Run the positive texts, and put in what the negative ones have there.
@@ -82,6 +85,7 @@ class Noising:
         return _between(model, contrast, names, sides, self.means, positive=False)
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class MeanAblation:
     """Run the positive texts, and put in the mean over all texts that were captured.
@@ -101,6 +105,7 @@ class MeanAblation:
         return Exchange(contrast.positive, None, _shaped(model, points), ())
 
 
+@checked
 @dataclass(frozen=True)
 class ZeroAblation:
     """Run the positive texts, and put in zeros.

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from tl_steer.arguments import checked
 from tl_steer.causal.intervals import intervals
 from tl_steer.directions.direction import Direction
 from tl_steer.lens.hook_names import layer_of
@@ -16,6 +17,7 @@ from tl_steer.lens.hook_names import layer_of
 _PARTS = ("direct", "attention", "mlp")
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class PathEffects:
     """The effect of adding a direction, divided over its paths.

@@ -6,8 +6,9 @@ of which is a site. A user's own function is as good as these.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
+from tl_steer.arguments import came, checked
 from tl_steer.errors import SteerError
 
 Groups = Mapping[int | None, Sequence[int]]
@@ -27,6 +28,7 @@ class PositionChoice(Protocol):
         ...
 
 
+@checked
 @dataclass(frozen=True)
 class AllPositions:
     """All tokens of the prompt together: one site."""
@@ -36,6 +38,7 @@ class AllPositions:
         return {None: range(length)}
 
 
+@checked
 @dataclass(frozen=True)
 class EachPosition:
     """Every token a site of its own.
@@ -52,6 +55,7 @@ class EachPosition:
         return {position: (position,) for position in positions}
 
 
+@checked
 @dataclass(frozen=True)
 class AtPosition:
     """One token: ``AtPosition(-1)`` is the last of every prompt. Shorter prompts lack it."""
@@ -70,7 +74,12 @@ def groups_of(choice: PositionChoice, length: int, *, prompt: int) -> Groups:
     Raises:
         SteerError: For tokens that the prompt does not have.
     """
-    groups = choice(length)
+    groups: Any = choice(length)  # a function of the user's may return anything
+    if not isinstance(groups, Mapping):
+        raise SteerError(
+            f"positions: {choice!r} returned {came(groups)}; a dict from labels to lists "
+            "of tokens is wanted."
+        )
     for label, tokens in groups.items():
         wrong = [token for token in tokens if not -length <= token < length]
         if wrong or not len(tokens):

@@ -13,7 +13,7 @@ from tl_steer.errors import HookNameError, NonFiniteError
 from tl_steer.lens.forward import run_logits, run_to_layer
 from tl_steer.lens.hook_names import layer_of, needs_writing_in_place
 from tl_steer.lens.hook_points import attached
-from tl_steer.lens.protocol import SteerableModel, device_of, dtype_of
+from tl_steer.lens.protocol import SteerableModel, device_of, dtype_of, overflow_advice
 from tl_steer.lens.tokens import TokenIds
 from tl_steer.shapes import Rows
 from tl_steer.tuning.continuations import padded
@@ -94,8 +94,8 @@ def values(experiment: Experiment, outcome: Outcome) -> Rows:
         prompt = int(outcome.prompts[bad][0])
         raise NonFiniteError(
             f"the metric is {float(found[bad][0])} for prompt {prompt}: "
-            f"{experiment.texts[prompt][:60]!r}. Look for NaN in the model's logits (float16 may "
-            "overflow), or for a logarithm of zero in the metric."
+            f"{experiment.texts[prompt][:60]!r}. Look for NaN in the model's logits, or for a "
+            f"logarithm of zero in the metric.{overflow_advice(experiment.model)}"
         )
     return found
 

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
+from tl_steer.arguments import checked
 from tl_steer.lens.hook_names import layer_of, site_of
 
 
+@checked
 @dataclass(frozen=True)
 class Site:
     """A hook point, one head of it, one position of it, or one head at one position."""

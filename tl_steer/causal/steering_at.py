@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from tl_steer.arguments import Count, checked
 from tl_steer.causal.localization import Localization
 from tl_steer.causal.sites import Site
 from tl_steer.directions.direction import Direction
@@ -25,11 +26,12 @@ from tl_steer.scopes.positions import (
 from tl_steer.steering import Steering
 
 
+@checked
 def steering_at(
     found: Localization,
     directions: Direction | Directions,
     *,
-    k: int = 1,
+    k: Count = 1,
     dose: float = 0.1,
     scope: Scope | slice = everywhere,
 ) -> Steering:

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from scipy.stats import rankdata
 from torch import Tensor
 
+from tl_steer.arguments import Count, Measured, Seed, checked
 from tl_steer.causal.activation_patching import activation_patching
 from tl_steer.causal.intervals import intervals, means, resampled
 from tl_steer.causal.localization import Localization
@@ -25,6 +26,7 @@ class AttributionFailsWarning(UserWarning):
     """Attribution and patching disagree, in sign or in size, at sites that matter."""
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class Verification:
     """What attribution said, and what patching found, at the same sites."""
@@ -36,12 +38,12 @@ class Verification:
     opposite ways), ``too small`` (attribution sees less than patching finds: saturated, or
     cancelling to first order) or ``too large`` (the slope does not last the whole way)."""
 
-    rank_correlation: float
+    rank_correlation: Measured
     """Spearman's, between attribution and patching over all of these sites; NaN where one of them
     does not vary."""
 
-    low: float
-    high: float
+    low: Measured
+    high: Measured
     """Ends of its 95 % bootstrap interval over prompts; NaN for one prompt."""
 
     @property
@@ -62,14 +64,15 @@ class Verification:
         return f"<p>{escape(repr(self))}</p>{table}"
 
 
+@checked
 def verify(
     found: Localization,
     *,
-    k: int = 10,
+    k: Count = 10,
     factor: float = 2.0,
     matters: float = 0.1,
-    seed: int = 0,
-    max_tokens: int | None = None,
+    seed: Seed = 0,
+    max_tokens: Count | None = None,
     progress: bool = True,
 ) -> Verification:
     """Patch the ``k`` sites with the largest estimated effects, and ``k`` others at random.

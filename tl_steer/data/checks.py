@@ -8,11 +8,13 @@ from statistics import fmean, pvariance
 
 import pandas as pd
 
+from tl_steer.arguments import NotNegative, Positive, Share, checked
 from tl_steer.data.contrast import ContrastSet
 from tl_steer.data.texts import short
 from tl_steer.errors import DataError
 
 
+@checked
 @dataclass(frozen=True)
 class Finding:
     """One thing that a check found."""
@@ -25,6 +27,7 @@ class Finding:
     """How many texts it concerns."""
 
 
+@checked
 @dataclass(frozen=True)
 class CheckReport:
     """What the checks of a contrast set found; nothing, one hopes."""
@@ -55,13 +58,14 @@ class CheckReport:
             raise DataError(str(self))
 
 
+@checked
 def check(
     contrast: ContrastSet,
     *,
     against: Mapping[str, ContrastSet] | None = None,
-    max_ratio: float = 1.5,
-    max_length_difference: float = 0.3,
-    max_share_difference: float = 0.25,
+    max_ratio: Positive = 1.5,
+    max_length_difference: NotNegative = 0.3,
+    max_share_difference: Share = 0.25,
 ) -> CheckReport:
     """Look for what makes a contrast say something else than it should.
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from tl_steer.arguments import Seed, checked
 from tl_steer.data.readers import csv_columns, frame_columns, jsonl_columns
 from tl_steer.data.splits import Sides, permuted_labels, random_orders, stratified
 from tl_steer.data.texts import cut, plain_texts, short, split_by_label, split_pairs
@@ -15,6 +16,7 @@ from tl_steer.errors import DataError
 from tl_steer.files.opening import AnyPath, naming
 
 
+@checked
 @dataclass(frozen=True, init=False)
 class ContrastSet:
     """Texts that have a property and texts that lack it: the only data that a direction needs.
@@ -55,15 +57,13 @@ class ContrastSet:
         }
         for side, texts in sides.items():
             if not texts:
-                raise DataError(
-                    f"{side}: no texts came. A contrast needs at least one text on each side."
-                )
+                raise DataError(f"{side}: no texts came; each side needs at least one.")
         if paired and len(sides["positive"]) != len(sides["negative"]):
             raise DataError(
                 f"{len(sides['positive'])} positive and {len(sides['negative'])} negative texts "
                 "came as pairs. Pairs need as many of each; without paired=True any numbers fit."
             )
-        fields = {**sides, "paired": bool(paired), "name": name, "source": source}
+        fields = {**sides, "paired": paired, "name": name, "source": source}
         for field, value in fields.items():
             object.__setattr__(self, field, value)  # frozen, and this is its constructor
 
@@ -205,7 +205,7 @@ class ContrastSet:
         """The number of texts, on both sides together."""
         return len(self.positive) + len(self.negative)
 
-    def split(self, fractions: Mapping[str, float], *, seed: int = 0) -> dict[str, "ContrastSet"]:
+    def split(self, fractions: Mapping[str, float], *, seed: Seed = 0) -> dict[str, "ContrastSet"]:
         """Divide the set at random, each side (or the pairs) in the same proportions.
 
         Every text is in exactly one part. The sizes are within one of the exact proportion. Equal
@@ -229,7 +229,7 @@ class ContrastSet:
             for part, sides in parts.items()
         }
 
-    def sample(self, n_per_class: int, *, seed: int = 0) -> "ContrastSet":
+    def sample(self, n_per_class: int, *, seed: Seed = 0) -> "ContrastSet":
         """Draw a balanced sample without replacement; of a paired set, whole pairs.
 
         Args:
@@ -250,7 +250,7 @@ class ContrastSet:
         part = f"sample of {n_per_class} a side"
         return self._dealt(self.positive, self.negative, drawn, part)
 
-    def shuffled_labels(self, *, seed: int = 0) -> "ContrastSet":
+    def shuffled_labels(self, *, seed: Seed = 0) -> "ContrastSet":
         """The same texts with labels that mean nothing: a control for what an estimator finds.
 
         The sides keep their sizes. In a paired set each pair is turned round with probability
@@ -264,7 +264,7 @@ class ContrastSet:
         )
         return self._dealt(self.texts, self.texts, sides, "labels shuffled")
 
-    def _orders(self, seed: int) -> Sides:
+    def _orders(self, seed: Seed) -> Sides:
         return random_orders(len(self.positive), len(self.negative), paired=self.paired, seed=seed)
 
     def _dealt(

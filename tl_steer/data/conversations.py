@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from tl_steer.arguments import checked
 from tl_steer.data.texts import plain_texts, short
 from tl_steer.errors import DataError, SteerError
 from tl_steer.lens.chat_template import as_chat, rendered
@@ -14,6 +15,7 @@ from tl_steer.lens.turns import Opening, closing, marker_pattern, separators, tu
 _ASKED, _ANSWERED = "tlsteerasked", "tlsteeranswered"
 
 
+@checked
 def conversations(
     model: SteerableModel,
     prompts: Sequence[str],

@@ -7,6 +7,7 @@ from functools import cache
 from importlib.resources import as_file, files
 from typing import Literal
 
+from tl_steer.arguments import checked
 from tl_steer.data.contrast import ContrastSet
 from tl_steer.data.data_cards import (
     ENGLISH_FRENCH,
@@ -26,6 +27,7 @@ Split = Literal["train", "held_out", "all"]
 """Which pairs: those to find a direction on, those to test it on, or both."""
 
 
+@checked
 def formal_informal(split: Split = "train") -> ContrastSet:
     """Formal and informal English: 48 pairs to train on, 16 held out.
 
@@ -38,6 +40,7 @@ def formal_informal(split: Split = "train") -> ContrastSet:
     return _contrast(FORMAL_INFORMAL, split)
 
 
+@checked
 def polite_rude(split: Split = "train") -> ContrastSet:
     """The same point made politely and rudely: 48 pairs to train on, 16 held out.
 
@@ -50,6 +53,7 @@ def polite_rude(split: Split = "train") -> ContrastSet:
     return _contrast(POLITE_RUDE, split)
 
 
+@checked
 def optimism_pessimism(split: Split = "train") -> ContrastSet:
     """Hopeful and gloomy speakers in the first person: 48 pairs to train on, 16 held out.
 
@@ -62,6 +66,7 @@ def optimism_pessimism(split: Split = "train") -> ContrastSet:
     return _contrast(OPTIMISM_PESSIMISM, split)
 
 
+@checked
 def medical_everyday(split: Split = "train") -> ContrastSet:
     """Medical and everyday register, for the same facts: 48 pairs to train on, 16 held out.
 
@@ -74,6 +79,7 @@ def medical_everyday(split: Split = "train") -> ContrastSet:
     return _contrast(MEDICAL_EVERYDAY, split)
 
 
+@checked
 def past_present(split: Split = "train") -> ContrastSet:
     """Past and present tense, a control of syntax: 48 pairs to train on, 16 held out.
 
@@ -86,6 +92,7 @@ def past_present(split: Split = "train") -> ContrastSet:
     return _contrast(PAST_PRESENT, split)
 
 
+@checked
 def english_french(split: Split = "train") -> ContrastSet:
     """English texts (positive) and their French versions: 48 pairs to train on, 16 held out.
 
@@ -100,6 +107,7 @@ def english_french(split: Split = "train") -> ContrastSet:
     return _contrast(ENGLISH_FRENCH, split)
 
 
+@checked
 def refusal_compliance(split: Split = "train") -> ContrastSet:
     r"""Harmless requests, refused (positive) and fulfilled: 48 pairs to train on, 16 held out.
 

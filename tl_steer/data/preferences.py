@@ -3,11 +3,13 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from tl_steer.arguments import checked
 from tl_steer.data.contrast import ContrastSet
 from tl_steer.data.texts import plain_texts, short
 from tl_steer.errors import DataError
 
 
+@checked
 @dataclass(frozen=True, init=False)
 class Preferences:
     """Prompts with two answers each: the data of methods that learn from a preference.

@@ -6,6 +6,7 @@ from pathlib import Path
 from string import ascii_uppercase
 from typing import Any
 
+from tl_steer.arguments import checked
 from tl_steer.data.texts import plain_texts, short
 from tl_steer.errors import DataError
 from tl_steer.files.csv_files import table
@@ -16,6 +17,7 @@ _Row = tuple[str, dict[str, Any]]
 """Where it stands, and its fields."""
 
 
+@checked
 @dataclass(frozen=True, init=False)
 class MultipleChoice:
     r"""Questions, each with several choices, of which one is right.

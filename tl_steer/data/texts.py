@@ -5,12 +5,15 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence, Set
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from tl_steer.arguments import came
 from tl_steer.errors import DataError
 
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
 _HALF = re.compile("[\ud800-\udfff]")
+_LABELS = (str, int, float, np.generic)
 
 
 def plain_texts(values: object, what: str) -> tuple[str, ...]:
@@ -83,6 +86,10 @@ def split_by_label(
         DataError: The numbers differ, a label is missing, the labels are not of two values, or
             `positive` is neither.
     """
+    if not isinstance(positive, _LABELS) and positive is not None:
+        raise DataError(
+            f"positive: expected one of the labels, a text or a number, got {came(positive)}."
+        )
     listed = list(labels)
     if len(listed) != len(texts):
         raise DataError(
@@ -103,10 +110,10 @@ def split_by_label(
         alike = [value for value in values if _reading(value) == _reading(positive)]
         positive = alike[0] if len(alike) == 1 else positive
     if len(values) != 2 or positive not in values:
-        came = ", ".join(short(value) for value in values[:6]) or "none"
+        there = ", ".join(short(value) for value in values[:6]) or "none"
         more = f" and {len(values) - 6} more" if len(values) > 6 else ""
         raise DataError(
-            f"The labels that came are {came}{more}, with positive={short(positive)}. Exactly two "
+            f"The labels that came are {there}{more}, with positive={short(positive)}. Exactly two "
             "values fit, one of them named by positive=; leave out texts with other labels."
         )
     labelled = list(zip(texts, listed, strict=True))

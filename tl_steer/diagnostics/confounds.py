@@ -6,6 +6,7 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from tl_steer.activations.activations import Activations
+from tl_steer.arguments import checked
 from tl_steer.data.contrast import ContrastSet
 from tl_steer.diagnostics.projected import Projected, projected
 from tl_steer.diagnostics.separation import auroc
@@ -15,6 +16,7 @@ from tl_steer.lens.protocol import SteerableModel, require_steerable
 from tl_steer.lens.tokens import tokenize
 
 
+@checked
 def confounds(
     model: SteerableModel,
     texts: ContrastSet,

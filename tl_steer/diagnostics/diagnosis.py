@@ -11,6 +11,7 @@ import torch
 from matplotlib.figure import Figure
 
 from tl_steer.activations.activations import Activations
+from tl_steer.arguments import Confidence, Count, Seed, came, checked
 from tl_steer.diagnostics.agreement import agreement
 from tl_steer.diagnostics.chance import chance_d_prime
 from tl_steer.diagnostics.figures import histogram, similarity_heatmap
@@ -28,6 +29,7 @@ _SAME = 0.99
 _AT_LEAST = 4
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class Diagnosis:
     """The numbers, a verdict for each direction, and pictures."""
@@ -94,6 +96,7 @@ class Diagnosis:
 _SHOWN = ["verdict", "score", "auroc", "d_prime", "chance_d_prime", "reliability", "dose"]
 
 
+@checked
 def diagnose(
     train: Activations,
     held_out: Activations,
@@ -102,10 +105,10 @@ def diagnose(
     estimator: Estimator | None = None,
     confounds: pd.DataFrame | None = None,
     thresholds: Thresholds = Thresholds(),  # noqa: B008, frozen
-    splits: int = 20,
-    resamples: int = 1000,
-    level: float = 0.95,
-    seed: int = 0,
+    splits: Count = 20,
+    resamples: Count = 1000,
+    level: Confidence = 0.95,
+    seed: Seed = 0,
 ) -> Diagnosis:
     """Measure directions on texts that they have not seen, and say whether to use them.
 
@@ -198,7 +201,9 @@ def _reliability(
     names = ["half_cosine", "reliability", "reliability_low", "reliability_high"]
     if estimator is None:
         return pd.DataFrame({"hook_name": list(directions), **dict.fromkeys(names, float("nan"))})
-    again = estimator(train)
+    again: Any = estimator(train)  # a function of the user's may return anything
+    if not isinstance(again, Directions):
+        raise DataError(f"estimator: it returned {came(again)}; Directions are wanted.")
     for name, direction in directions.items():
         cosine = direction.cosine(again[name])
         if cosine < _SAME:

@@ -9,20 +9,23 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from tl_steer.arguments import checked
 from tl_steer.diagnostics.figures import similarity_heatmap
 from tl_steer.directions.direction import Direction
 from tl_steer.errors import DataError
+from tl_steer.evaluation.judge_columns import require_judges
 from tl_steer.evaluation.judges import Judge
 from tl_steer.evaluation.measure import measure
 from tl_steer.evaluation.plots import COLOURS, blank_figure, legend_above
 from tl_steer.generation.generate import compare
 from tl_steer.generation.sampling import Sampling
 from tl_steer.lens.protocol import SteerableModel, require_steerable
-from tl_steer.steering import Steering
+from tl_steer.steering import Steering, SteeringLike, as_steering
 
 _NONE, _ALL = "unsteered", "all together"
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class Interference:
     """What each intervention does alone, all do together, and all but one do."""
@@ -86,11 +89,12 @@ class Interference:
         return f"<p>{escape(repr(self))}</p>{''.join(parts)}"
 
 
+@checked
 def interference(
     model: SteerableModel,
     prompts: Sequence[str],
-    steering: Steering,
-    judges: Sequence[Judge],
+    steering: SteeringLike,
+    judges: Judge | Sequence[Judge],
     sampling: Sampling = Sampling(),  # noqa: B008, frozen
     *,
     progress: bool = True,
@@ -108,8 +112,9 @@ def interference(
     Args:
         model: Any TransformerLens model.
         prompts: To be continued.
-        steering: Two interventions or more; those that are switched off take no part.
-        judges: Each gives a text a number.
+        steering: Of two interventions or more, or a list of them; those that are switched off take
+            no part.
+        judges: One or several; each gives a text a number.
         sampling: How texts are drawn; effects smaller than their noise are none, so take many.
         progress: Whether to show a progress bar.
 
@@ -118,6 +123,8 @@ def interference(
         MismatchError: When something does not fit the model.
     """
     require_steerable(model)
+    steering = as_steering(steering)
+    judges = require_judges(judges)
     names = [name for name in steering.interventions if name not in steering.switched_off]
     if len(names) < 2 or not judges:
         raise DataError(

@@ -8,6 +8,7 @@ import pandas as pd
 from tl_steer.activations.capture import capture
 from tl_steer.activations.leave_out import LeaveOut
 from tl_steer.activations.reads import EveryToken
+from tl_steer.arguments import checked
 from tl_steer.directions.direction import Direction
 from tl_steer.errors import SteerError
 from tl_steer.html import escaped
@@ -23,6 +24,7 @@ _STRIP = "line-height:2;white-space:pre-wrap;overflow-wrap:anywhere;margin:.3em 
 _CAPTION = "font-size:.85em;opacity:.85;margin:.3em 0"
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class TokenProjections:
     """``h·v̂`` at every token of one text, the first included; a notebook shows it in colours."""
@@ -76,6 +78,7 @@ class TokenProjections:
         return _span(token, _colour((value - self.around) / self._reach), title)
 
 
+@checked
 def token_projections(
     model: SteerableModel,
     text: str,

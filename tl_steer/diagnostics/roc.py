@@ -4,10 +4,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from sklearn.metrics import auc
 
+from tl_steer.arguments import checked
 from tl_steer.evaluation.plots import COLOURS, blank_figure, legend_above
 from tl_steer.scopes.threshold import Threshold
 
 
+@checked
 def roc_figure(threshold: Threshold) -> Figure:
     """Hits against false fires over all thresholds, with the chosen one ringed.
 

@@ -4,11 +4,13 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from tl_steer.arguments import checked
 from tl_steer.directions.direction import Direction
 from tl_steer.directions.directions import Directions
 from tl_steer.errors import DataError
 
 
+@checked
 def between_layers(directions: Directions) -> pd.DataFrame:
     """Cosines between the directions of all hook points.
 
@@ -25,6 +27,7 @@ def between_layers(directions: Directions) -> pd.DataFrame:
     return _cosines(list(directions), list(directions.values()))
 
 
+@checked
 def between_estimators(estimates: Mapping[str, Directions], *, at: str) -> pd.DataFrame:
     """Cosines between what several estimators found at one hook point.
 

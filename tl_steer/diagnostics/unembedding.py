@@ -3,6 +3,7 @@
 import pandas as pd
 import torch
 
+from tl_steer.arguments import Count, checked
 from tl_steer.directions.direction import Direction
 from tl_steer.directions.directions import Directions
 from tl_steer.errors import HookNameError, SteerError
@@ -10,8 +11,9 @@ from tl_steer.lens.protocol import SteerableModel, require_steerable
 from tl_steer.lens.unembedding import vocabulary_scores
 
 
+@checked
 def top_tokens(
-    model: SteerableModel, directions: Directions | Direction, *, k: int = 10
+    model: SteerableModel, directions: Directions | Direction, *, k: Count = 10
 ) -> pd.DataFrame:
     """The tokens whose logits a direction raises most, and lowers most, through the unembedding.
 

@@ -5,6 +5,8 @@ from enum import StrEnum
 from html import escape
 from math import isnan
 
+from tl_steer.arguments import Index, Measured, Share, checked
+
 
 class Decision(StrEnum):
     """What to do with a direction."""
@@ -14,52 +16,55 @@ class Decision(StrEnum):
     DO_NOT_USE = "do not use"
 
 
+@checked
 @dataclass(frozen=True)
 class Thresholds:
     """Where a verdict turns. The defaults are conventions; each says why."""
 
-    doubtful_auroc: float = 0.65
+    doubtful_auroc: Share = 0.65
     """Held-out texts told apart less often than two times in three are weak evidence that the
     direction is about the property. d′ is .54 there, a medium effect by Cohen's convention."""
 
-    min_reliability: float = 0.25
+    min_reliability: Share = 0.25
     """Below it, over three quarters of the direction's squared length is sampling error: another
     sample of texts would give another direction. So it would where the interval reaches zero."""
 
-    doubtful_reliability: float = 0.5
+    doubtful_reliability: Share = 0.5
     """Below it, over half is. A direction whose interval begins above it owes nothing to luck."""
 
-    doubtful_length: float = 0.5
+    doubtful_length: Share = 0.5
     """Over half of the gap between the classes is then what their lengths predict."""
 
-    doubtful_first_token: float = 0.5
+    doubtful_first_token: Share = 0.5
     """Over half of the gap then goes away among texts that begin alike."""
 
-    doubtful_dominated: float = 0.5
+    doubtful_dominated: Share = 0.5
     """One dimension then holds over half of the squared length, as massive activations do."""
 
-    few: int = 16
+    few: Index = 16
     """With fewer held-out texts in a class, the standard error of an AUROC is over .1."""
 
 
+@checked
 @dataclass(frozen=True)
 class Evidence:
     """The numbers of one direction that a verdict is made from; NaN for what was not measured."""
 
-    auroc: float
-    auroc_low: float
-    d_prime: float
-    chance_d_prime: float
-    reliability: float
-    reliability_low: float
-    length_share: float
-    first_token_share: float
-    comparable: float
-    dominated: float
+    auroc: Measured
+    auroc_low: Measured
+    d_prime: Measured
+    chance_d_prime: Measured
+    reliability: Measured
+    reliability_low: Measured
+    length_share: Measured
+    first_token_share: Measured
+    comparable: Measured
+    dominated: Measured
     texts: int
     """Held-out texts in the smaller class."""
 
 
+@checked
 @dataclass(frozen=True)
 class Verdict:
     """One direction's verdict."""
@@ -67,7 +72,7 @@ class Verdict:
     hook_name: str
     decision: Decision
 
-    score: float
+    score: Measured
     """0 to 1, to rank directions by; the formula is at :func:`verdict`."""
 
     reasons: tuple[str, ...]

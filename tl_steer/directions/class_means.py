@@ -3,6 +3,7 @@
 from importlib.metadata import version
 
 from tl_steer.activations.activations import Activations
+from tl_steer.arguments import checked
 from tl_steer.directions.direction import Direction
 from tl_steer.directions.directions import Directions
 from tl_steer.directions.provenance import Provenance
@@ -10,6 +11,7 @@ from tl_steer.directions.requirements import require_finite
 from tl_steer.errors import DataError
 
 
+@checked
 def positive_mean(activations: Activations) -> Directions:
     """Compute ``μ₊ = mean(h₊)``, the mean of the texts that have the property.
 
@@ -29,6 +31,7 @@ def positive_mean(activations: Activations) -> Directions:
     return _means(activations, positive=True)
 
 
+@checked
 def negative_mean(activations: Activations) -> Directions:
     """Compute ``μ₋ = mean(h₋)``, the mean of the texts that lack the property.
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from tl_steer.activations.activations import Activations
 from tl_steer.activations.moments import Moments
+from tl_steer.arguments import checked
 from tl_steer.directions.class_means import negative_mean, positive_mean
 from tl_steer.directions.direction import Direction
 from tl_steer.directions.provenance import Provenance
@@ -27,6 +28,7 @@ _SHARED = 1e-8
 _NOTHING = 1e-10
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class Conceptor:
     """A soft projection ``C``, symmetric, with singular values between 0 and 1.
@@ -137,6 +139,7 @@ class Conceptor:
             raise MismatchError(f"conceptors of two models cannot be combined ({differs}).")
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class ClassConceptors:
     """Conceptors of the two classes at one hook point."""
@@ -145,6 +148,7 @@ class ClassConceptors:
     negative: Conceptor
 
 
+@checked
 def conceptors(
     activations: Activations, *, aperture: float = 10.0
 ) -> Mapping[str, ClassConceptors]:

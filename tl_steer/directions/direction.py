@@ -7,8 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tl_steer.arguments import Measured, Seed, checked, means
 from tl_steer.directions.given import given
+from tl_steer.directions.instead import instead_of_direction
 from tl_steer.directions.provenance import Provenance
+from tl_steer.directions.vectors import at_rest, in_words, require_norm, without_rounding
 from tl_steer.errors import MismatchError, NonFiniteError
 from tl_steer.files.stored_names import stored_as
 from tl_steer.lens.hook_names import layer_of, site_shape
@@ -18,6 +21,8 @@ from tl_steer.shapes import Vector
 
 
 @stored_as("Direction")
+@checked
+@means("a Direction", instead=instead_of_direction, error=MismatchError)
 @dataclass(frozen=True, eq=False)
 class Direction:
     """A direction in activation space, in the activation's own units.
@@ -35,22 +40,15 @@ class Direction:
     hook_name: str
     """Where it was read, e.g. ``blocks.14.hook_mlp_out``."""
 
-    scale: float
+    scale: Measured
     """Mean norm of the activations at that hook point, in the same units; 0 where not known."""
 
     provenance: Provenance
 
     def __post_init__(self) -> None:
         """Bring the vector to rest: float32, on the CPU, detached, finite, its own copy."""
-        vector = self.vector.detach().to(device="cpu", dtype=torch.float32, copy=True)
-        if not bool(torch.isfinite(vector).all()):
-            raise NonFiniteError(
-                f"{self.hook_name}: a direction of {int((~torch.isfinite(vector)).sum())} "
-                "non-finite numbers. Look for NaN in the activations it was computed from."
-            )
-        if not 0 <= self.scale < float("inf"):
-            raise NonFiniteError(f"{self.hook_name}: {self.scale} is no norm of activations.")
-        object.__setattr__(self, "vector", vector)
+        object.__setattr__(self, "vector", at_rest(self.vector, self.hook_name))
+        require_norm(self.scale, self.hook_name)
 
     @classmethod
     def of(
@@ -121,6 +119,8 @@ class Direction:
 
     def __truediv__(self, divisor: float) -> "Direction":
         """Scale down: ``d / 2``."""
+        if divisor == 0:
+            raise NonFiniteError(f"{self.hook_name}: a direction cannot be divided by 0.")
         return self * (1 / divisor)
 
     def __neg__(self) -> "Direction":
@@ -136,8 +136,8 @@ class Direction:
         self._require_same_place(other)
         method = f"({self.provenance.method}) + ({other.provenance.method})"
         known = other if self.provenance.model == UNKNOWN else self
-        total = replace(known, scale=self.scale or other.scale)
-        return total._made(self.vector + other.vector, method)
+        total = without_rounding(self.vector + other.vector, self.norm + other.norm)
+        return replace(known, scale=self.scale or other.scale)._made(total, method)
 
     def __sub__(self, other: "Direction") -> "Direction":
         """Subtract another direction of the same hook point."""
@@ -165,6 +165,7 @@ class Direction:
         q = left[:, sizes > 1e-6 * sizes.max()]
         flat = self.vector.flatten().double()
         rest = (flat - q @ (q.T @ flat)).float().view_as(self.vector)
+        rest = without_rounding(rest, self.norm)
         return self._made(rest, f"({self.provenance.method}) orthogonal to {len(others)} others")
 
     def dose(self, strength: float = 1.0) -> float:
@@ -179,7 +180,7 @@ class Direction:
         self._require_scale()
         return dose * self.scale / self.norm
 
-    def random_like(self, seed: int) -> "Direction":
+    def random_like(self, seed: Seed) -> "Direction":
         """A random direction of the same norm at the same place: the control of any claim."""
         generator = torch.Generator().manual_seed(seed)
         noise = torch.randn(self.vector.shape, generator=generator)
@@ -208,11 +209,11 @@ class Direction:
                 f"{self.hook_name}: this direction was read from another model ({differs}). "
                 "Read it again here, or use direction.adopt(model) where you know that it fits."
             )
-        name = at or self.hook_name
+        name = self.hook_name if at is None else at
         if tuple(self.vector.shape) != site_shape(model, name):
             raise MismatchError(
-                f"{name} holds {_shape(site_shape(model, name))} numbers a token; this direction "
-                f"has {_shape(tuple(self.vector.shape))}."
+                f"{name} holds {in_words(site_shape(model, name))} numbers a token; this direction "
+                f"has {in_words(self.vector.shape)}."
             )
 
     def save(self, path: str | Path) -> Path:
@@ -239,7 +240,7 @@ class Direction:
         share = f" = {self.dose():.1%} of the activations" if self.scale else ""
         return (
             f"Direction({origin.method}{data} at {self.hook_name}, "
-            f"{_shape(tuple(self.vector.shape))}, norm {self.norm:.3g}{share}, "
+            f"{in_words(self.vector.shape)}, norm {self.norm:.3g}{share}, "
             f"{origin.model.name or 'any model'})"
         )
 
@@ -257,8 +258,8 @@ class Direction:
     def _require_same_width(self, other: "Direction") -> None:
         if self.vector.shape != other.vector.shape:
             raise MismatchError(
-                f"{self.hook_name} has {_shape(tuple(self.vector.shape))} numbers, "
-                f"{other.hook_name} {_shape(tuple(other.vector.shape))}; they must be equal."
+                f"{self.hook_name} has {in_words(self.vector.shape)} numbers, "
+                f"{other.hook_name} {in_words(other.vector.shape)}; they must be equal."
             )
 
     def _require_same_place(self, other: "Direction") -> None:
@@ -271,7 +272,3 @@ class Direction:
         if differs:
             raise MismatchError(f"directions of two models cannot be added ({differs}).")
         self._require_same_width(other)
-
-
-def _shape(shape: tuple[int, ...]) -> str:
-    return " × ".join(str(size) for size in shape)

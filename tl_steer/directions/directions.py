@@ -5,9 +5,10 @@ from html import escape
 from pathlib import Path
 from typing import Any, overload
 
+from tl_steer.arguments import checked, means
 from tl_steer.directions.direction import Direction
 from tl_steer.directions.given import given
-from tl_steer.errors import SteerError
+from tl_steer.errors import HookNameError, SteerError
 from tl_steer.frozen import FrozenDict
 from tl_steer.lens.hook_names import site_of
 from tl_steer.lens.places import Place, number_of, picked
@@ -18,6 +19,8 @@ _ABSENT = "no direction was read there"
 _TAKE = "directions.at({site!r})"
 
 
+@checked
+@means("Directions", "Directions", instead="For example mean_difference(activations).")
 class Directions(Mapping[str, Direction]):
     """One direction a hook point, looked up by hook name; does not change."""
 
@@ -105,8 +108,16 @@ class Directions(Mapping[str, Direction]):
         return max((d.provenance.model.n_layers for d in self._by_name.values()), default=0)
 
     def at(self, site: str) -> "Directions":
-        """Keep those of one site, e.g. ``hook_resid_post``."""
-        return Directions({n: d for n, d in self._by_name.items() if site_of(n) == site})
+        """Keep those of one site, e.g. ``hook_resid_post``.
+
+        Raises:
+            HookNameError: When there is none.
+        """
+        kept = {n: d for n, d in self._by_name.items() if site_of(n) == site}
+        if not kept:
+            have = ", ".join(dict.fromkeys(map(site_of, self._by_name)))
+            raise HookNameError(f"{site!r}: no direction was read there. There are: {have}.")
+        return Directions(kept)
 
     def save(self, path: str | Path) -> Path:
         """Write all of them, with their provenance, to one ``.safetensors`` file."""

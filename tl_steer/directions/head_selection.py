@@ -8,6 +8,7 @@ import torch
 from sklearn.metrics import accuracy_score, roc_auc_score
 
 from tl_steer.activations.activations import Activations
+from tl_steer.arguments import checked
 from tl_steer.directions.direction import Direction
 from tl_steer.directions.logistic_probe import fitted_probe
 from tl_steer.directions.requirements import require_contrast
@@ -15,6 +16,7 @@ from tl_steer.errors import DataError, HookNameError, MismatchError, NonFiniteEr
 from tl_steer.lens.hook_names import site_of
 
 
+@checked
 def head_probes(activations: Activations, held_out: Activations, *, c: float = 1.0) -> pd.DataFrame:
     """Fit a logistic probe to each attention head, and try it on texts that it has not seen.
 
@@ -63,6 +65,7 @@ def head_probes(activations: Activations, held_out: Activations, *, c: float = 1
     return order.reset_index(drop=True)
 
 
+@checked
 def only_heads(direction: Direction, heads: Iterable[int]) -> Direction:
     """Keep some heads of a direction, and set the others to zero.
 
@@ -91,6 +94,7 @@ def only_heads(direction: Direction, heads: Iterable[int]) -> Direction:
     )
 
 
+@checked
 def in_standard_deviations(direction: Direction, activations: Activations) -> Direction:
     """Give each head of a direction the length of one standard deviation: ``v = σ θ̂``.
 

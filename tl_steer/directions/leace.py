@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from tl_steer.activations.activations import Activations, ClassMoments
+from tl_steer.arguments import checked
 from tl_steer.directions.direction import Direction
 from tl_steer.directions.measured import measured
 from tl_steer.directions.requirements import require_contrast
@@ -18,6 +19,7 @@ from tl_steer.shapes import Vector
 _EXACT = 1e-6
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class Erasure:
     """The affine map ``h' = h − v rᵀ(h − μ)``, to be used with ``Erase``.
@@ -56,6 +58,7 @@ class Erasure:
         return self.direction.hook_name
 
 
+@checked
 def leace(activations: Activations) -> Mapping[str, Erasure]:
     """Fit least-squares concept erasure at every hook point that was captured.
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from tl_steer.activations.activations import Activations
+from tl_steer.arguments import checked
 from tl_steer.directions.directions import Directions
 from tl_steer.directions.measured import measured
 from tl_steer.directions.requirements import require_contrast
@@ -18,6 +19,7 @@ from tl_steer.shapes import Vector
 Numbers = NDArray[np.float64]
 
 
+@checked
 def logistic_probe(
     activations: Activations, *, c: float = 1.0, standardised: bool = False
 ) -> Directions:

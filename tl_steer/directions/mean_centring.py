@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from tl_steer.activations.activations import Activations
+from tl_steer.arguments import checked
 from tl_steer.directions.directions import Directions
 from tl_steer.directions.measured import measured
 from tl_steer.directions.requirements import require_finite
@@ -16,6 +17,7 @@ from tl_steer.shapes import Vector
 _ROUNDING = 1e-6
 
 
+@checked
 def mean_centring(target: Activations, background: Activations) -> Directions:
     """Compute ``v = mean(target) − mean(background)`` at every hook point of the target.
 

@@ -1,12 +1,14 @@
 """Mean difference: the mean of one class minus the mean of the other."""
 
 from tl_steer.activations.activations import Activations
+from tl_steer.arguments import checked
 from tl_steer.directions.directions import Directions
 from tl_steer.directions.measured import measured
 from tl_steer.directions.requirements import require_contrast
 from tl_steer.shapes import Vector
 
 
+@checked
 def mean_difference(activations: Activations) -> Directions:
     """Compute ``v = mean(h₊) − mean(h₋)`` at every hook point that was captured.
 

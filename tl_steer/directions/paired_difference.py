@@ -3,6 +3,7 @@
 import torch
 
 from tl_steer.activations.activations import Activations
+from tl_steer.arguments import checked
 from tl_steer.directions.directions import Directions
 from tl_steer.directions.mean_difference import differences
 from tl_steer.directions.measured import measured
@@ -11,6 +12,7 @@ from tl_steer.errors import DataError
 from tl_steer.shapes import Examples
 
 
+@checked
 def paired_mean_difference(activations: Activations) -> Directions:
     """Compute ``v = mean over pairs of (h₊ − h₋)`` at every hook point that was captured.
 
@@ -41,6 +43,7 @@ def paired_mean_difference(activations: Activations) -> Directions:
     return measured(activations, differences(activations), "paired mean difference")
 
 
+@checked
 def paired_differences(activations: Activations, hook_name: str) -> Examples:
     """Return ``h₊ − h₋`` of every pair, in the order of the contrast set.
 

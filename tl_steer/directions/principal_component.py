@@ -5,6 +5,7 @@ from scipy.linalg import eigh
 from sklearn.decomposition import PCA
 
 from tl_steer.activations.activations import Activations
+from tl_steer.arguments import checked
 from tl_steer.directions.directions import Directions
 from tl_steer.directions.measured import measured
 from tl_steer.directions.paired_difference import paired_differences
@@ -13,6 +14,7 @@ from tl_steer.directions.scaling import part_along
 from tl_steer.shapes import Vector
 
 
+@checked
 def principal_component(activations: Activations) -> Directions:
     """Compute the first principal component of the texts of both classes together.
 
@@ -50,6 +52,7 @@ def principal_component(activations: Activations) -> Directions:
     return measured(activations, vectors, "principal component")
 
 
+@checked
 def paired_principal_component(
     activations: Activations, *, unit_differences: bool = False
 ) -> Directions:

@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass, replace
 
+from tl_steer.arguments import checked
 from tl_steer.files.stored_names import stored_as
 from tl_steer.lens.protocol import ModelInfo
 
 
 @stored_as("Provenance")
+@checked
 @dataclass(frozen=True)
 class Provenance:
     """Kept with every direction and with every file."""

@@ -53,8 +53,8 @@ def require_finite(activations: Activations, hook_name: str) -> None:
         read = activations[hook_name]
     if not bool(torch.isfinite(read).all()):
         raise NonFiniteError(
-            f"{hook_name}: the activations hold NaN or infinity. A model in float16 may have "
-            "overflowed there; load it in bfloat16 or float32, and capture again."
+            f"{hook_name}: the activations hold NaN or infinity. If the model ran in float16, load "
+            "it in bfloat16 or float32, and capture again."
         )
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from tl_steer.arguments import checked
 from tl_steer.directions.direction import Direction
 from tl_steer.errors import MismatchError, NonFiniteError
 
@@ -12,6 +13,7 @@ from tl_steer.errors import MismatchError, NonFiniteError
 _DEPENDENT = 1e-6
 
 
+@checked
 def orthogonalised(*directions: Direction, symmetric: bool = False) -> tuple[Direction, ...]:
     """Make directions orthogonal, so that adding one of them does not add some of another.
 

@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from tl_steer.activations.activations import Activations
+from tl_steer.arguments import checked
 from tl_steer.directions.direction import Direction
 from tl_steer.directions.measured import measured
 from tl_steer.directions.requirements import require_contrast
@@ -29,6 +30,7 @@ _ROUNDING = 1e-5
 _TOGETHER = 256
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class TransportMap:
     """The map ``T(a) = ωa + β`` of every unit, inside the unit's support; for ``Transport``.
@@ -92,6 +94,7 @@ class TransportMap:
         )
 
 
+@checked
 def linear_transport(
     activations: Activations, *, support: tuple[float, float] | None = (0.0, 1.0)
 ) -> Mapping[str, TransportMap]:
@@ -130,8 +133,7 @@ def linear_transport(
     Warns:
         DominatedDirectionWarning: Where one dimension holds over half of a squared mean shift.
     """
-    if support is not None and not 0 <= support[0] < support[1] <= 1:
-        raise SteerError(f"support={support}: two quantiles such as (0, 1), the lower first.")
+    require_support(support)
     require_contrast(activations, at_least=2, method="linear transport")
     parts = {name: _fit(activations, name, support) for name in activations.hook_names}
     moved = {name: shift for name, (shift, *_) in parts.items()}
@@ -143,6 +145,16 @@ def linear_transport(
             for name, (_, *rest) in parts.items()
         }
     )
+
+
+def require_support(support: tuple[float, float] | None) -> None:
+    """Refuse what are no two quantiles.
+
+    Raises:
+        SteerError: Saying what would be.
+    """
+    if support is not None and not 0 <= support[0] < support[1] <= 1:
+        raise SteerError(f"support={support}: two quantiles such as (0, 1), the lower first.")
 
 
 def _fit(

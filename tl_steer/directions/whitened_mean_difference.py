@@ -5,6 +5,7 @@ from scipy.linalg import solve
 from sklearn.covariance import shrunk_covariance
 
 from tl_steer.activations.activations import Activations, ClassMoments
+from tl_steer.arguments import checked
 from tl_steer.directions.directions import Directions
 from tl_steer.directions.measured import measured
 from tl_steer.directions.requirements import require_contrast
@@ -13,6 +14,7 @@ from tl_steer.errors import DataError, SteerError
 from tl_steer.shapes import Vector
 
 
+@checked
 def whitened_mean_difference(activations: Activations, *, shrinkage: float = 0.5) -> Directions:
     """Compute the mean difference where the classes vary little within themselves.
 

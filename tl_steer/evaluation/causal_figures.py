@@ -6,6 +6,7 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from tl_steer.arguments import checked
 from tl_steer.causal.localization import Localization
 from tl_steer.causal.verify import Verification
 from tl_steer.errors import DataError
@@ -16,6 +17,7 @@ _TICKS = 24
 _LABELS = {"effect": "change of the metric", "share": "share of the whole difference"}
 
 
+@checked
 def position_heatmap(
     found: Localization,
     *,
@@ -49,6 +51,7 @@ def position_heatmap(
     return _heatmap(table, names, value=value, across="token")
 
 
+@checked
 def head_heatmap(
     found: Localization,
     *,
@@ -79,6 +82,7 @@ def head_heatmap(
     return _heatmap(table, [str(head) for head in table.columns], value=value, across="head")
 
 
+@checked
 def layer_effects(found: Localization, *, value: str = "effect") -> Figure:
     """Effects over the layers with their intervals, one line for each kind of hook point.
 
@@ -124,6 +128,7 @@ def layer_effects(found: Localization, *, value: str = "effect") -> Figure:
     return figure
 
 
+@checked
 def attribution_scatter(verified: Verification) -> Figure:
     """What attribution said against what patching found, a point for each site.
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 
+from tl_steer.arguments import came, checked
 from tl_steer.data.texts import short
 from tl_steer.errors import DataError, NonFiniteError
 from tl_steer.evaluation.judges import checked_texts
@@ -16,6 +17,7 @@ TextFunction = Callable[[list[str]], Sequence[float]]
 """From texts to one number for each."""
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class FunctionJudge:
     """A function as a judge, with what it returns checked; made by :func:`function_judge`."""
@@ -51,6 +53,7 @@ class FunctionJudge:
         return scores
 
 
+@checked
 def function_judge(name: str, function: TextFunction) -> FunctionJudge:
     """Make a judge of any function from texts to numbers.
 
@@ -76,6 +79,7 @@ def function_judge(name: str, function: TextFunction) -> FunctionJudge:
     return FunctionJudge(name, function)
 
 
+@checked
 def classifier_judge(classifier: Any, *, positive: Any, name: str) -> FunctionJudge:
     """Make a judge of a fitted scikit-learn classifier or a Hugging Face pipeline.
 
@@ -105,7 +109,7 @@ def classifier_judge(classifier: Any, *, positive: Any, name: str) -> FunctionJu
         return function_judge(name, _sklearn(classifier, positive, name))
     if hasattr(classifier, "fit") or not callable(classifier):
         raise DataError(
-            f"{type(classifier).__name__} has neither predict_proba nor decision_function, and "
+            f"{name}: {came(classifier)} has neither predict_proba nor decision_function, and "
             "is no pipeline that can be called with texts."
         )
     return function_judge(name, _pipeline(classifier, positive, name))

@@ -8,12 +8,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from tl_steer.arguments import checked
 from tl_steer.directions.direction import Direction
 from tl_steer.evaluation.plots import COLOURS, blank_figure, legend_above
 from tl_steer.evaluation.statistics import (
     Interval,
     holm,
     paired_difference,
+    prompts_of,
     rank_p_value,
     sigma_above,
 )
@@ -25,6 +27,7 @@ ORTHOGONAL, INSTRUCTION, NONE = "orthogonal", "instruction", "none"
 _TESTED = (RANDOM, SHUFFLED)
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class Controlled:
     """What a direction does, beside what its controls do; made by ``against_controls``."""
@@ -154,7 +157,7 @@ def compared(
         seed: Of the bootstrap.
     """
     scores = {str(name): part["score"].to_numpy(float) for name, part in texts.groupby("condition")}
-    prompt = texts.loc[texts["condition"] == DIRECTION, "prompt_index"].to_numpy()
+    prompt = prompts_of(texts[texts["condition"] == DIRECTION])
     effect = float(frame.loc[frame["kind"] == DIRECTION, "effect"].iloc[0])
     rows = {}
     for kind, own in frame[frame["kind"] != DIRECTION].groupby("kind", sort=False):

@@ -10,12 +10,14 @@ import re
 from collections.abc import Hashable, Iterator, Sequence
 from itertools import chain
 
+from tl_steer.arguments import Count, checked
 from tl_steer.errors import DataError
 
 _WORD_OR_MARK = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
 
 
-def distinct_n(texts: Sequence[str | Sequence[Hashable]], n: int) -> float:
+@checked
+def distinct_n(texts: Sequence[str | Sequence[Hashable]], n: Count) -> float:
     """The share of n-grams that are different ones, over all the texts together.
 
     ``distinct-n = different n-grams / all n-grams``, both counted over the whole set, so a phrase
@@ -42,7 +44,8 @@ def distinct_n(texts: Sequence[str | Sequence[Hashable]], n: int) -> float:
     return len(set(grams)) / len(grams) if grams else math.nan
 
 
-def repetition(texts: Sequence[str | Sequence[Hashable]], *, n: int = 4) -> float:
+@checked
+def repetition(texts: Sequence[str | Sequence[Hashable]], *, n: Count = 4) -> float:
     """The share of n-grams that repeat an earlier one of the same text, averaged over texts.
 
     For one text ``1 − different n-grams / all n-grams``; then the plain mean over the texts. Text

@@ -1,10 +1,12 @@
 """A judge of formality, trained on the package's own pairs."""
 
+from tl_steer.arguments import checked
 from tl_steer.data.contrast import ContrastSet
 from tl_steer.data.own_sets import formal_informal
 from tl_steer.evaluation.trained_judge import TrainedJudge, train_judge
 
 
+@checked
 def formality_judge(pairs: ContrastSet | None = None) -> TrainedJudge:
     """Train a judge of formal (1) against informal (0) English; it takes a moment, at every call.
 

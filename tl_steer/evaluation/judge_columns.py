@@ -1,9 +1,10 @@
 """Judges give columns their names, and no two columns may have one."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from tl_steer.errors import DataError
-from tl_steer.evaluation.judges import Judge, require_judge
+from tl_steer.evaluation.judges import Judge
 
 _ENDINGS = ("", "_low", "_high", "_share")
 """The columns of a judge."""
@@ -27,15 +28,14 @@ TAKEN = frozenset({
 """Columns of tables in which judges have columns too."""
 
 
-def require_judges(judges: Sequence[object]) -> tuple[Judge, ...]:
-    """Return what came; refuse what is no judge, and names that other columns have.
+def require_judges(judges: Judge | Sequence[Judge]) -> tuple[Judge, ...]:
+    """Return one judge or several as a tuple; refuse names that other columns have.
 
     Raises:
-        SteerError: For what is no judge.
         DataError: For two judges of one name, a name that a column has which is there anyway, or
             that a column of another judge has.
     """
-    found = tuple(require_judge(judge) for judge in judges)
+    found: tuple[Any, ...] = tuple(judges) if isinstance(judges, Sequence) else (judges,)
     owners: dict[str, str] = {}
     for judge in found:
         name: object = judge.name

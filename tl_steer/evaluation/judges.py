@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Sequence
 from typing import Protocol, runtime_checkable
 
-from tl_steer.errors import DataError, SteerError
+from tl_steer.arguments import means
+from tl_steer.errors import DataError
 
 
+@means("a judge", instead='Any function makes one: function_judge("name", function).')
 @runtime_checkable
 class Judge(Protocol):
     """Scores texts, each on its own: 0 lacks the property, 1 has it, 0.5 is undecided.
@@ -22,17 +24,6 @@ class Judge(Protocol):
     def __call__(self, texts: Sequence[str]) -> list[float]:
         """The scores, in the order of the texts; an empty list for no texts."""
         ...
-
-
-def require_judge(judge: object) -> Judge:
-    """Return what came, and refuse what is no judge.
-
-    Raises:
-        SteerError: Saying what came.
-    """
-    if not isinstance(judge, Judge):
-        raise SteerError(f"{type(judge).__name__} is no judge; one has a name and scores texts.")
-    return judge
 
 
 def scores_of(judge: Judge, texts: Sequence[str]) -> list[float]:

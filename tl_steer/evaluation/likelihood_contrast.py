@@ -6,6 +6,7 @@ import pandas as pd
 from jaxtyping import Float
 from torch import Tensor
 
+from tl_steer.arguments import Count, checked
 from tl_steer.data.texts import plain_texts
 from tl_steer.directions.direction import Direction
 from tl_steer.errors import DataError, MismatchError
@@ -18,19 +19,20 @@ from tl_steer.lens.tokens import Chat
 from tl_steer.scopes.combined import reads_of
 from tl_steer.scopes.positions import Scope, everywhere
 from tl_steer.shapes import Rows
-from tl_steer.steering import Steering
+from tl_steer.steering import Steering, SteeringLike, as_steering
 
 
+@checked
 def likelihood_contrast(
     model: SteerableModel,
     prompts: Sequence[str],
     positive: str | Sequence[str],
     negative: str | Sequence[str],
-    steering: Steering | None = None,
+    steering: SteeringLike | None = None,
     *,
     chat: Chat | None = None,
     prepend_bos: bool | None = None,
-    max_tokens: int | None = None,
+    max_tokens: Count | None = None,
     progress: bool = False,
 ) -> Rows:
     """Contrast two continuations of each prompt.
@@ -68,6 +70,7 @@ def likelihood_contrast(
         MismatchError: For settings of another number of rows than prompts, or another model's.
     """
     require_steerable(model)
+    steering = None if steering is None else as_steering(steering)
     read = _pairs(model, prompts, positive, negative, chat, prepend_bos)
     n_rows = None if steering is None else steering.n_rows
     if n_rows not in (None, read.n_prompts):
@@ -78,6 +81,7 @@ def likelihood_contrast(
     return _contrasts(read.log_probs(model, steering, max_tokens=max_tokens, progress=progress))[0]
 
 
+@checked
 def likelihood_contrasts(
     model: SteerableModel,
     prompts: Sequence[str],
@@ -90,7 +94,7 @@ def likelihood_contrasts(
     at: str | None = None,
     chat: Chat | None = None,
     prepend_bos: bool | None = None,
-    max_tokens: int | None = None,
+    max_tokens: Count | None = None,
     progress: bool = False,
 ) -> pd.DataFrame:
     """Contrast two continuations of each prompt while a direction is added at several strengths.

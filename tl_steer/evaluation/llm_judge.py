@@ -1,12 +1,12 @@
 """A language model as judge, behind the signature of every judge; who asks it is the user's."""
 
-import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
+from tl_steer.arguments import checked
 from tl_steer.data.texts import cut
 from tl_steer.errors import DataError
 from tl_steer.evaluation.judges import checked_texts
@@ -17,6 +17,7 @@ Ask = Callable[[list[str]], list[str]]
 _NUMBER = re.compile(r"(?<![\w.,])-?\d+(?:\.\d+)?(?!\w|[.,]\d)")
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class LlmJudge:
     """Asks a language model for a number, text by text; made by :func:`llm_judge`."""
@@ -25,6 +26,19 @@ class LlmJudge:
     question: str
     scale: tuple[float, float]
     name: str
+
+    def __post_init__(self) -> None:
+        """Refuse a scale that does not rise, and what is empty."""
+        low, high = self.scale
+        if not low < high:
+            raise DataError(
+                f"scale={self.scale}; two numbers are wanted, the lower one first: (0, 10)."
+            )
+        if not self.question.strip() or not self.name:
+            raise DataError(
+                f"question={self.question!r} and name={self.name!r}; a question and a name are "
+                "wanted."
+            )
 
     def prompt(self, text: str) -> str:
         """What the model is asked about a text.
@@ -91,6 +105,7 @@ class LlmJudge:
         )
 
 
+@checked
 def llm_judge(
     ask: Ask,
     *,
@@ -115,12 +130,4 @@ def llm_judge(
         DataError: For an empty question or name, a scale that does not rise, or an ``ask`` that
             cannot be called.
     """
-    low, high = (float(each) for each in scale)
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise DataError(f"scale={scale}; two numbers are wanted, the lower one first: (0, 10).")
-    if not question.strip() or not name or not callable(ask):
-        raise DataError(
-            f"question={question!r}, name={name!r} and ask={ask!r}; a question, a name and a "
-            "function from prompts to replies are wanted."
-        )
-    return LlmJudge(ask, question.strip(), (low, high), name)
+    return LlmJudge(ask, question.strip(), scale, name)

@@ -4,34 +4,36 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from tl_steer.arguments import Confidence, Seed, checked
 from tl_steer.evaluation.diversity import distinct_n, repetition
 from tl_steer.evaluation.judge_columns import require_judges
 from tl_steer.evaluation.judges import Judge, scores_of
 from tl_steer.evaluation.perplexity import perplexity
-from tl_steer.evaluation.statistics import mean_interval
+from tl_steer.evaluation.statistics import mean_interval, prompts_of
 from tl_steer.generation.generations import Generations
 from tl_steer.lens.protocol import SteerableModel, require_steerable
 
 
+@checked
 def measure(
     model: SteerableModel,
     generations: Generations,
-    judges: Sequence[Judge],
+    judges: Judge | Sequence[Judge],
     *,
-    confidence: float = 0.95,
-    seed: int = 0,
+    confidence: Confidence = 0.95,
+    seed: Seed = 0,
     progress: bool = False,
 ) -> pd.DataFrame:
     """Measure what was written under each condition.
 
     Judges read the continuation without its prompt. Intervals are percentile bootstrap intervals of
     the mean over prompts, because the samples of one prompt are not independent; they need two
-    prompts.
+    prompts. A prompt that was given twice counts as one.
 
     Args:
         model: The unsteered model, for the perplexity.
         generations: Of any number of conditions.
-        judges: Each gives a text a number.
+        judges: One or several; each gives a text a number.
         confidence: Of the intervals.
         seed: Of the bootstrap.
         progress: Whether to show a progress bar.
@@ -55,7 +57,7 @@ def measure(
     for condition, part in frame.groupby("condition", sort=False):
         row: dict[str, float] = {}
         for judge in judges:
-            by_prompt = part.groupby("prompt_index")[judge.name].mean().to_numpy()
+            by_prompt = part.groupby(prompts_of(part))[judge.name].mean().to_numpy()
             low, high = mean_interval(by_prompt, confidence=confidence, seed=seed)
             row |= {
                 judge.name: float(part[judge.name].mean()),

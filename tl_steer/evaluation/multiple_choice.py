@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from tl_steer.arguments import Confidence, Count, Seed, checked
 from tl_steer.data.questions import MultipleChoice
 from tl_steer.errors import MismatchError
 from tl_steer.evaluation.continuation_scores import Continuations
@@ -12,9 +13,10 @@ from tl_steer.evaluation.share import share_interval
 from tl_steer.evaluation.statistics import Interval, paired_difference
 from tl_steer.lens.protocol import SteerableModel, require_steerable
 from tl_steer.lens.tokens import Chat
-from tl_steer.steering import Steering
+from tl_steer.steering import SteeringLike, as_steering
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class Accuracy:
     """How many questions a model answers rightly; made by :func:`accuracy`."""
@@ -36,7 +38,7 @@ class Accuracy:
         """Share of right answers."""
         return self.interval.estimate
 
-    def minus(self, other: "Accuracy", *, seed: int = 0) -> Interval:
+    def minus(self, other: "Accuracy", *, seed: Seed = 0) -> Interval:
         """Difference to another accuracy on the same questions, paired by question.
 
         Raises:
@@ -63,17 +65,18 @@ class Accuracy:
         )
 
 
+@checked
 def accuracy(
     model: SteerableModel,
     questions: MultipleChoice,
-    steering: Steering | None = None,
+    steering: SteeringLike | None = None,
     *,
     normalised: bool = False,
     between: str = " ",
     chat: Chat | None = None,
     prepend_bos: bool | None = None,
-    confidence: float = 0.95,
-    max_tokens: int | None = None,
+    confidence: Confidence = 0.95,
+    max_tokens: Count | None = None,
     progress: bool = False,
 ) -> Accuracy:
     """Answer each question with the choice that the model finds likeliest.
@@ -107,6 +110,7 @@ def accuracy(
         MismatchError: For settings of another number of rows than questions, or another model's.
     """
     require_steerable(model)
+    steering = None if steering is None else as_steering(steering)
     n_rows = None if steering is None else steering.n_rows
     if n_rows not in (None, len(questions)):
         raise MismatchError(

@@ -4,12 +4,14 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from tl_steer.arguments import checked
 from tl_steer.causal.path_effects import PathEffects
 from tl_steer.evaluation.plots import COLOURS, blank_figure, legend_above
 
 _WIDTH = 0.4
 
 
+@checked
 def path_figure(paths: PathEffects) -> Figure:
     """The direct part of an effect, and what each later attention and MLP adds to it.
 

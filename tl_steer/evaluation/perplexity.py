@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import torch
 from tqdm.auto import tqdm
 
+from tl_steer.arguments import Count, checked
 from tl_steer.batching import default_max_tokens, halving, length_sorted
 from tl_steer.errors import DataError
 from tl_steer.generation.generations import Generations
@@ -21,11 +22,12 @@ from tl_steer.lens.protocol import (
 from tl_steer.lens.tokens import TokenIds, pad, pad_id
 
 
+@checked
 def perplexity(
     model: SteerableModel,
     generations: Generations,
     *,
-    max_tokens: int | None = None,
+    max_tokens: Count | None = None,
     progress: bool = False,
 ) -> dict[str, float]:
     """Perplexity of continuations given their prompts, under the model as it is now.

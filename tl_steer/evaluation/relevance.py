@@ -4,6 +4,7 @@ import math
 
 import pandas as pd
 
+from tl_steer.arguments import Count, checked
 from tl_steer.errors import DataError
 from tl_steer.evaluation.perplexity import log_probs
 from tl_steer.generation.generations import Generations
@@ -11,11 +12,12 @@ from tl_steer.lens.protocol import SteerableModel, require_steerable
 from tl_steer.lens.tokens import TokenIds
 
 
+@checked
 def relevance(
     model: SteerableModel,
     generations: Generations,
     *,
-    max_tokens: int | None = None,
+    max_tokens: Count | None = None,
     progress: bool = False,
 ) -> pd.Series:
     """Pointwise mutual information of each continuation and its prompt, in nats a token.

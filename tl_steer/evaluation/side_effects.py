@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from tl_steer.arguments import Count, checked
 from tl_steer.batching import default_max_tokens, halving, length_sorted
 from tl_steer.data.texts import plain_texts
 from tl_steer.errors import DataError, MismatchError
@@ -16,9 +17,10 @@ from tl_steer.lens.paths import host_for
 from tl_steer.lens.protocol import Host, SteerableModel, device_of, dtype_of, require_steerable
 from tl_steer.lens.tokens import Batch, TokenIds, pad, pad_id, tokenize
 from tl_steer.shapes import Rows
-from tl_steer.steering import Steering, in_part
+from tl_steer.steering import Steering, SteeringLike, as_steering, in_part
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class SideEffects:
     """What steering does to given texts; made by :func:`side_effects`.
@@ -68,14 +70,15 @@ class SideEffects:
         )
 
 
+@checked
 def neutral_kl(
     model: SteerableModel,
     texts: Sequence[str],
-    steering: Steering,
+    steering: SteeringLike,
     *,
-    prompt_tokens: int | None = None,
+    prompt_tokens: Count | None = None,
     prepend_bos: bool | None = None,
-    max_tokens: int | None = None,
+    max_tokens: Count | None = None,
     progress: bool = False,
 ) -> Rows:
     """``KL(steered ‖ unsteered)`` of the next token, at every token of neutral texts.
@@ -106,14 +109,15 @@ def neutral_kl(
     ).kl
 
 
+@checked
 def side_effects(
     model: SteerableModel,
     texts: Sequence[str],
-    steering: Steering,
+    steering: SteeringLike,
     *,
-    prompt_tokens: int | None = None,
+    prompt_tokens: Count | None = None,
     prepend_bos: bool | None = None,
-    max_tokens: int | None = None,
+    max_tokens: Count | None = None,
     progress: bool = False,
 ) -> SideEffects:
     """Read texts with and without steering: KL of the next token, and the texts' perplexity.
@@ -138,15 +142,9 @@ def side_effects(
         MismatchError: For settings of another number of rows, or of another model.
     """
     require_steerable(model)
-    given = plain_texts(texts, "texts")
-    if not given:
-        raise DataError("no text came; neutral_background() has 136.")
-    if prompt_tokens is not None and prompt_tokens < 1:
-        raise DataError(f"prompt_tokens={prompt_tokens}; a prompt has at least one token.")
-    rows = tokenize(model, given, prepend_bos=prepend_bos)
-    for number, row in enumerate(rows):
-        if len(row) < 2:
-            raise DataError(f"text {number} has one token only, {given[number]!r}; give longer.")
+    rows = neutral_rows(model, texts, prepend_bos=prepend_bos)
+    steering = as_steering(steering)
+    steering.check_fits(model)
     if steering.n_rows is not None and steering.n_rows % len(rows):
         raise MismatchError(
             f"settings for {steering.n_rows} rows came with {len(rows)} texts; give so many, a "
@@ -174,6 +172,24 @@ def side_effects(
                         bar.update(len(some))
     n_tokens = torch.tensor([len(row) - 1 for row in rows]).repeat(settings)
     return SideEffects(kl, nll, before, n_tokens, len(rows))
+
+
+def neutral_rows(
+    model: SteerableModel, texts: Sequence[str], *, prepend_bos: bool | None = None
+) -> list[TokenIds]:
+    """Turn neutral texts into tokens.
+
+    Raises:
+        DataError: For no text, one with fewer than two tokens, or one beyond the context.
+    """
+    given = plain_texts(texts, "texts")
+    if not given:
+        raise DataError("no text came; neutral_background() has 136.")
+    rows = tokenize(model, given, prepend_bos=prepend_bos)
+    for number, row in enumerate(rows):
+        if len(row) < 2:
+            raise DataError(f"text {number} has one token only, {given[number]!r}; give longer.")
+    return rows
 
 
 @dataclass(frozen=True, eq=False)

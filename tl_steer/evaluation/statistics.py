@@ -3,37 +3,41 @@
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy import stats
 
+from tl_steer.arguments import Confidence, Count, Index, Measured, Seed, checked
 from tl_steer.errors import DataError, NonFiniteError
 
 DRAWS = 4999
 
 
+@checked
 @dataclass(frozen=True)
 class Interval:
     """A number that was estimated, and the ends of its confidence interval."""
 
-    estimate: float
-    low: float
-    high: float
-    confidence: float = 0.95
+    estimate: Measured
+    low: Measured
+    high: Measured
+    confidence: Confidence = 0.95
 
     def __str__(self) -> str:
         """The estimate, signed, and the ends."""
         return f"{self.estimate:+.3f} [{self.low:+.3f}, {self.high:+.3f}]"
 
 
+@checked
 def paired_difference(
     steered: Float[ndarray, " text"],
     baseline: Float[ndarray, " text"],
     prompt: Int[ndarray, " text"],
     *,
-    confidence: float = 0.95,
-    draws: int = DRAWS,
-    seed: int = 0,
+    confidence: Confidence = 0.95,
+    draws: Count = DRAWS,
+    seed: Seed = 0,
 ) -> Interval:
     """Mean difference between two conditions, with its paired bootstrap interval over prompts.
 
@@ -90,12 +94,29 @@ def paired_difference(
     return Interval(estimate, float(found.low), float(found.high), confidence)
 
 
+def prompts_of(texts: pd.DataFrame) -> Int[ndarray, " text"]:
+    """Number the prompts that texts were written for, where those of the same words are one.
+
+    Intervals are over prompts, which are what was drawn from a population. A prompt that was given
+    three times is one of them, and its texts are further samples of it.
+
+    Args:
+        texts: With ``prompt``, the words, or ``prompt_index`` alone.
+    """
+    known = "prompt" in texts
+    which: Int[ndarray, " text"] = (
+        pd.factorize(texts["prompt"])[0] if known else texts["prompt_index"].to_numpy()
+    )
+    return which
+
+
+@checked
 def mean_interval(
     values: Float[ndarray, " prompt"],
     *,
-    confidence: float = 0.95,
-    draws: int = 9999,
-    seed: int = 0,
+    confidence: Confidence = 0.95,
+    draws: Count = 9999,
+    seed: Seed = 0,
 ) -> tuple[float, float]:
     """The ends of the percentile bootstrap interval of a mean; NaN for fewer than two values.
 
@@ -118,6 +139,7 @@ def mean_interval(
     return float(found.low), float(found.high)
 
 
+@checked
 def sigma_above(effect: float, controls: Float[ndarray, " control"]) -> float:
     """How many standard deviations of its controls an effect lies above their mean.
 
@@ -150,7 +172,8 @@ def sigma_above(effect: float, controls: Float[ndarray, " control"]) -> float:
     return (effect - float(values.mean())) / spread
 
 
-def chance_of_sigma(sigma: float, n_controls: int) -> float:
+@checked
+def chance_of_sigma(sigma: float, n_controls: Index) -> float:
     """How often a study without any effect comes out at ``sigma`` or more.
 
     ``P(t > σ / √(1 + 1/n))`` with ``n − 1`` degrees of freedom; see :func:`sigma_above`.
@@ -167,6 +190,7 @@ def chance_of_sigma(sigma: float, n_controls: int) -> float:
     return float(stats.t.sf(sigma / (1 + 1 / n_controls) ** 0.5, n_controls - 1))
 
 
+@checked
 def rank_p_value(effect: float, controls: Float[ndarray, " control"]) -> float:
     """How often chance alone ranks an effect as high among its controls; one-sided.
 
@@ -186,6 +210,7 @@ def rank_p_value(effect: float, controls: Float[ndarray, " control"]) -> float:
     return (1 + int((values >= effect).sum())) / (len(values) + 1)
 
 
+@checked
 def holm(p_values: Float[ndarray, " comparison"]) -> Float[ndarray, " comparison"]:
     """Correct p-values for the number of comparisons, by Holm's method.
 

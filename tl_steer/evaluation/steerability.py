@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from numpy import ndarray
 from scipy import stats
 
+from tl_steer.arguments import Confidence, Count, Measured, Seed, checked
 from tl_steer.errors import DataError, NonFiniteError
 from tl_steer.evaluation.plots import COLOURS, blank_figure, legend_above
 from tl_steer.evaluation.share import share_interval
@@ -19,6 +20,7 @@ from tl_steer.evaluation.statistics import DRAWS, Interval
 Values = Float[ndarray, "prompt strength"]
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class Steerability:
     """What steering does to a value as its strength grows; made by :func:`steerability`."""
@@ -37,7 +39,7 @@ class Steerability:
     slope: Interval
     """Mean slope over prompts, which is the slope of the mean curve."""
 
-    linearity: float
+    linearity: Measured
     """R² of the mean curve: 1 for a straight line; NaN for a flat one, and for two strengths,
     through which a line always passes."""
 
@@ -95,13 +97,14 @@ class Steerability:
         return f"<p>{escape(repr(self))}</p>{table}"
 
 
+@checked
 def steerability(
     frame: pd.DataFrame,
     *,
     value: str = "value",
-    confidence: float = 0.95,
-    draws: int = DRAWS,
-    seed: int = 0,
+    confidence: Confidence = 0.95,
+    draws: Count = DRAWS,
+    seed: Seed = 0,
 ) -> Steerability:
     """Fit a line through the value by strength, for each prompt and for their mean.
 
@@ -183,6 +186,10 @@ def _wide(frame: pd.DataFrame, value: str) -> pd.DataFrame:
             'is wanted, with the value in a column that value="…" names.'
         )
     _require_one_curve(frame)
+    if "prompt" in frame:
+        # What was given twice is one prompt, under the first of its numbers.
+        first = frame.groupby("prompt")["prompt_index"].transform("min")
+        frame = frame.assign(prompt_index=first)
     numbers = frame[["strength", value]].to_numpy(dtype=float)
     if not bool(np.isfinite(numbers).all()):
         at = int(np.argmin(np.isfinite(numbers).all(1)))

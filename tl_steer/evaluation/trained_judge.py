@@ -8,6 +8,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 
+from tl_steer.arguments import Measured, Positive, checked
 from tl_steer.data.contrast import ContrastSet
 from tl_steer.errors import DataError
 from tl_steer.evaluation.judges import checked_texts
@@ -15,6 +16,7 @@ from tl_steer.evaluation.judges import checked_texts
 _AT_LEAST = 8
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class TrainedJudge:
     """The probability that a text is of the positive class, by its letters.
@@ -26,7 +28,7 @@ class TrainedJudge:
 
     classifier: Pipeline = field(repr=False)
     name: str
-    accuracy: float
+    accuracy: Measured
     """The share of held-out texts on the right side of 0.5."""
 
     trained_on: str
@@ -45,8 +47,13 @@ class TrainedJudge:
         return scores
 
 
+@checked
 def train_judge(
-    contrast: ContrastSet, *, held_out: ContrastSet, name: str, inverse_regularisation: float = 10.0
+    contrast: ContrastSet,
+    *,
+    held_out: ContrastSet,
+    name: str,
+    inverse_regularisation: Positive = 10.0,
 ) -> TrainedJudge:
     """Train a judge on texts that no direction was taken from.
 

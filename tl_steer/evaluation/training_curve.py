@@ -4,10 +4,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from tl_steer.arguments import checked
 from tl_steer.errors import DataError
 from tl_steer.evaluation.plots import COLOURS, blank_figure, legend_above
 
 
+@checked
 def training_curve(losses: pd.DataFrame) -> Figure:
     """Draw the loss by step: a line for what was trained on, dots for what was held out.
 

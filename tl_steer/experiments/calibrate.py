@@ -1,6 +1,5 @@
 """The operating point: where and how strongly to steer, chosen on some prompts, shown on others."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,9 +7,9 @@ from pathlib import Path
 import pandas as pd
 from tqdm.auto import tqdm
 
+from tl_steer.arguments import Count, Positive, Seed, checked
 from tl_steer.directions.direction import Direction
 from tl_steer.errors import DataError, SteerError
-from tl_steer.evaluation.judge_columns import require_judges
 from tl_steer.evaluation.judges import Judge
 from tl_steer.experiments.calibration import Calibration, OperatingPoint
 from tl_steer.experiments.calibration_notes import notes_of
@@ -31,6 +30,7 @@ from tl_steer.lens.tokens import Chat
 from tl_steer.scopes.positions import Scope, as_scope, everywhere
 
 
+@checked
 def calibrate(
     model: SteerableModel | ModelFactory,
     directions: Direction | DirectionGrid,
@@ -39,19 +39,19 @@ def calibrate(
     validation: Sequence[str],
     test: Sequence[str] | None = None,
     constraints: Constraints = Constraints(),  # noqa: B008, frozen
-    kl: float | None = None,
+    kl: Positive | None = None,
     way: int = 1,
-    most: float = 1.0,
-    first: float = 0.1,
-    tries: int = 7,
+    most: Positive = 1.0,
+    first: Positive = 0.1,
+    tries: Count = 7,
     search: Optuna | None = None,
     sampling: Sampling = Sampling(samples=4),  # noqa: B008, frozen
-    seeds: Sequence[int] | None = None,
+    seeds: Sequence[Seed] | None = None,
     scope: Scope | slice = everywhere,
     chat: Chat | None = None,
     prepend_bos: bool | None = None,
     folder: str | Path | None = None,
-    rows: int | None = None,
+    rows: Count | None = None,
     progress: bool = True,
 ) -> Calibration:
     """Choose a direction, its hook point and its strength on validation prompts.
@@ -111,7 +111,7 @@ def calibrate(
         >>> found = ts.calibrate(model, joy, judge, validation=some, test=others)
         >>> ts.generate(model, prompts, found.steering)
     """
-    _check(judge, validation, test, kl=kl, way=way, most=most, first=first, tries=tries)
+    _check(validation, test, way)
     if kl is not None and search is not None:
         raise SteerError("kl= sets every strength, so that search= has nothing to look for.")
     scope = as_scope(scope)
@@ -133,6 +133,8 @@ def calibrate(
         return Tries(runner, asked.cells, judge.name, constraints)
 
     found = on("validation", validation, directions)
+    if test is not None:
+        runner.check(on("test", test, directions).cells)
     places = found.places
     for place in places:
         # Relative doses need the norm of the activations.
@@ -255,21 +257,7 @@ def _frame(tries: Tries) -> pd.DataFrame:
     return pd.DataFrame([tries.base, *several])
 
 
-def _check(
-    judge: object,
-    validation: Sequence[str],
-    test: Sequence[str] | None,
-    *,
-    kl: float | None,
-    way: int,
-    most: float,
-    first: float,
-    tries: int,
-) -> None:
-    require_judges((judge,))
-    for name, prompts in {"validation": validation, "test": test or []}.items():
-        if isinstance(prompts, str):
-            raise DataError(f"one string came as {name}=; give a list of prompts.")
+def _check(validation: Sequence[str], test: Sequence[str] | None, way: int) -> None:
     if test is not None and not len(test):
         raise DataError("test=[]: give prompts to report on, or leave test= out.")
     shared = in_both(validation, test or [])
@@ -280,8 +268,3 @@ def _check(
         )
     if way not in (1, -1):
         raise SteerError(f"way={way}: 1 to add the directions, -1 to subtract them.")
-    for name, number in {"most": most, "first": first, "kl": 1.0 if kl is None else kl}.items():
-        if not (math.isfinite(number) and number > 0):
-            raise SteerError(f"{name}={number}: a finite number over 0 is wanted.")
-    if tries < 1:
-        raise SteerError(f"tries={tries}: doses to be tried of each direction, at least 1.")

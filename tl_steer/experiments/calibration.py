@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 from matplotlib.figure import Figure
 
+from tl_steer.arguments import checked
 from tl_steer.directions.direction import Direction
 from tl_steer.errors import SteerError
 from tl_steer.evaluation.controlled import NONE
@@ -21,6 +22,7 @@ _SHOWN = (
 )  # fmt: skip
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class OperatingPoint:
     """Where and how strongly to steer."""
@@ -51,6 +53,7 @@ class OperatingPoint:
         return f"{self.name} at {self.hook_name} × {self.strength:.4g} (dose {self.dose:+.3g})"
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class Calibration:
     """An operating point, and all that was tried on the way to it; made by ``calibrate``."""

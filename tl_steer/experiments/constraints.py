@@ -5,9 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tl_steer.errors import SteerError
+from tl_steer.arguments import checked
+from tl_steer.errors import DataError, SteerError
+
+_READ = ("perplexity", "repetition", "kl")
 
 
+@checked
 @dataclass(frozen=True)
 class Constraints:
     """How much worse than unsteered text steered text may be; ``None`` for no limit.
@@ -53,7 +57,14 @@ class Constraints:
         Returns:
             By name, for the limits that there are. What is not finite oversteps by infinity; texts
             of fewer than 4 words, which have no repetition, do not repeat themselves.
+
+        Raises:
+            DataError: For a row without one of the columns that are read.
         """
+        for name, each in {"row": row, "unsteered": unsteered}.items():
+            missing = [column for column in _READ if column not in each]
+            if missing:
+                raise DataError(f"{name} lacks {missing}; it is to be a row of Swept.cells.")
         found = {
             "perplexity_ratio": (row["perplexity"] / unsteered["perplexity"], 1.0, 0.0),
             "repetition": (_repetition(row), 0.0, _repetition(unsteered)),

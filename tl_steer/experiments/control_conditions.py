@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from tl_steer.activations.activations import Activations
+from tl_steer.arguments import Confidence, Index, Seed, checked
 from tl_steer.directions.direction import Direction
 from tl_steer.errors import DataError, SteerError
 from tl_steer.evaluation.control_directions import (
@@ -28,6 +29,7 @@ from tl_steer.scopes.positions import Scope
 from tl_steer.tuning.equal_kl import NEAR
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class Controls:
     """What a direction is compared with.
@@ -44,11 +46,11 @@ class Controls:
     dose: float | None = None
     """Give all vectors this relative dose ``‖αv‖ / ‖h‖`` instead, whatever their KL."""
 
-    n_random: int = 30
+    n_random: Index = 30
     """Random directions, 2 or more. With fewer than 30, their spread is itself a rough estimate,
     and ``p_value`` cannot be small; see ``sigma_above``."""
 
-    n_orthogonal: int = 4
+    n_orthogonal: Index = 4
     """Random directions at right angles to the direction."""
 
     shuffled: Activations | None = None
@@ -59,10 +61,10 @@ class Controls:
     """Put before each prompt as it is, in place of a vector; so end it with a space or a line
     break."""
 
-    confidence: float = 0.95
+    confidence: Confidence = 0.95
     """Of the intervals."""
 
-    seed: int = 0
+    seed: Seed = 0
     """Of the directions and the bootstrap; the sampling has its own."""
 
     def __post_init__(self) -> None:

@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from tl_steer.activations.activations import Activations
+from tl_steer.arguments import Confidence, Count, Index, Seed, checked
 from tl_steer.directions.direction import Direction
-from tl_steer.directions.expected import require_directions
-from tl_steer.errors import DataError, MismatchError, SteerError
+from tl_steer.errors import DataError
 from tl_steer.evaluation.controlled import DIRECTION, Controlled
 from tl_steer.evaluation.judge_columns import require_judges
 from tl_steer.evaluation.judges import Judge
@@ -25,6 +24,7 @@ from tl_steer.lens.tokens import Chat
 from tl_steer.scopes.positions import Scope, as_scope, everywhere
 
 
+@checked
 def against_controls(
     model: SteerableModel | ModelFactory,
     prompts: Sequence[str],
@@ -34,14 +34,14 @@ def against_controls(
     *,
     kl: float = 0.2,
     dose: float | None = None,
-    n_random: int = 30,
-    n_orthogonal: int = 4,
+    n_random: Index = 30,
+    n_orthogonal: Index = 4,
     shuffled: Activations | None = None,
     instruction: str | None = None,
     scope: Scope | slice = everywhere,
-    seeds: Sequence[int] | None = None,
-    confidence: float = 0.95,
-    seed: int = 0,
+    seeds: Sequence[Seed] | None = None,
+    confidence: Confidence = 0.95,
+    seed: Seed = 0,
     folder: str | Path | None = None,
     progress: bool = True,
 ) -> Controlled:
@@ -87,10 +87,6 @@ def against_controls(
         MismatchError: For a direction or activations of another model.
         NonFiniteError: For a zero direction, or when logits or scores are not finite.
     """
-    if len(require_directions(direction)) != 1:
-        raise MismatchError(
-            "several directions came; give them by name to each_against_controls()."
-        )
     controls = Controls(
         kl, dose, n_random, n_orthogonal, shuffled, instruction, confidence=confidence, seed=seed
     )
@@ -109,6 +105,7 @@ def against_controls(
     return found[DIRECTION]
 
 
+@checked
 def each_against_controls(
     model: SteerableModel | ModelFactory,
     prompts: Sequence[str],
@@ -118,11 +115,11 @@ def each_against_controls(
     controls: Controls = Controls(),  # noqa: B008, frozen
     *,
     scope: Scope | slice = everywhere,
-    seeds: Sequence[int] | None = None,
+    seeds: Sequence[Seed] | None = None,
     chat: Chat | None = None,
     prepend_bos: bool | None = None,
     folder: str | Path | None = None,
-    rows: int | None = None,
+    rows: Count | None = None,
     progress: bool = True,
 ) -> dict[str, Controlled]:
     """Set several directions beside their controls, each as :func:`against_controls` does.
@@ -157,11 +154,10 @@ def each_against_controls(
         MismatchError: For a direction or activations of another model.
         NonFiniteError: For a zero direction, or when logits or scores are not finite.
     """
-    if isinstance(prompts, str) or not prompts:
+    if not prompts:
         raise DataError("give a list of prompts, two or more: intervals are over prompts.")
-    _require_named(directions)
-    if rows is not None and rows < 1:
-        raise SteerError(f"rows={rows}: texts that are written together, at least 1.")
+    if not directions:
+        raise DataError("no direction came by name; give one or more: {'joy': joy}.")
     require_judges((judge,))
     store = CellStore.at(folder)
     return beside_controls(
@@ -174,11 +170,3 @@ def each_against_controls(
         scope=as_scope(scope),
         progress=progress,
     )
-
-
-def _require_named(directions: Any) -> None:
-    if not isinstance(directions, Mapping) or not directions:
-        raise DataError("no direction came by name; give one or more: {'joy': joy}.")
-    for name, given in directions.items():
-        if not isinstance(given, Direction):
-            raise MismatchError(f"{name}: a Direction is wanted, {type(given).__name__} came.")

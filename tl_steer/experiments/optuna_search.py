@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from tl_steer.arguments import Count, Seed, checked
 from tl_steer.errors import SteerError, to_install
 
 Tried = Callable[[Sequence[tuple[int, float]]], Sequence[tuple[float, Mapping[str, float]]]]
@@ -13,6 +14,7 @@ Tried = Callable[[Sequence[tuple[int, float]]], Sequence[tuple[float, Mapping[st
 is overstepped; 0 or less is within."""
 
 
+@checked
 @dataclass(frozen=True)
 class Optuna:
     """Search place and dose together with Optuna's TPE (Bergstra et al. 2011), under constraints.
@@ -27,12 +29,12 @@ class Optuna:
         SteerError: For numbers that cannot be.
     """
 
-    trials: int = 40
+    trials: Count = 40
     """Places and doses that are tried, in all; the first ten are drawn at random."""
 
-    seed: int = 0
+    seed: Seed = 0
 
-    together: int = 8
+    together: Count = 8
     """How many are tried at a time, in the same batches. One at a time knows more each time."""
 
     least: float = 0.02
@@ -59,6 +61,8 @@ class Optuna:
             SteerError: Where Optuna is not installed, or is older than 5; or ``most`` is not
                 over ``least``.
         """
+        if not places:
+            raise SteerError("no place came to try anything at.")
         if self.least >= most:
             raise SteerError(
                 f"doses from least={self.least:g} to most={most:g}: give a smaller least= to "
@@ -80,11 +84,21 @@ class Optuna:
             settings = [(places.index(each.params["place"]), each.params["dose"]) for each in asked]
             found = tried(settings)
             with _silent(optuna):
-                for trial, (score, excesses) in zip(asked, found, strict=True):
+                for trial, (score, excesses) in zip(asked, _scores(found, count), strict=True):
                     for name, excess in excesses.items():
                         # Optuna adds them up.
                         trial.set_constraint(name, min(excess, 1e6))
                     study.tell(trial, score)
+
+
+def _scores(found: Any, count: int) -> Sequence[tuple[float, Mapping[str, float]]]:
+    """What was found, for as many as were tried; a function may return anything."""
+    if not isinstance(found, Sequence) or len(found) != count:
+        raise SteerError(
+            f"the function returned {found!r}; a score and excesses for each of {count} tries are "
+            "wanted."
+        )
+    return found
 
 
 def _optuna() -> Any:

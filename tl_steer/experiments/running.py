@@ -24,6 +24,14 @@ class Runner:
     _weights: list[str] = field(default_factory=list, init=False, repr=False)
     """The fingerprint of the model of the first cells, of which the others have to be as well."""
 
+    def check(self, cells: Sequence[Cell]) -> None:
+        """Refuse cells that do not fit the model, without running them.
+
+        Raises:
+            SteerError: For a direction of another model, or a prompt that cannot be continued.
+        """
+        described(self.model, self.job, cells)
+
     def texts(
         self, cells: Sequence[Cell], *, finished: Callable[[int], object] = lambda number: None
     ) -> list[pd.DataFrame]:

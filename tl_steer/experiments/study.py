@@ -8,6 +8,7 @@ from time import monotonic
 import pandas as pd
 from tqdm.auto import tqdm
 
+from tl_steer.arguments import Count, Seed, checked
 from tl_steer.directions.direction import Direction
 from tl_steer.errors import DataError
 from tl_steer.evaluation.control_directions import random_directions
@@ -47,6 +48,7 @@ _IN_SWEEP, _IN_TABLE = 3, 4
 that σ is measured by are others' business: see ``Controls.n_random``."""
 
 
+@checked
 def study(
     model: SteerableModel | ModelFactory,
     directions: Direction | DirectionGrid,
@@ -59,17 +61,17 @@ def study(
     controls: Controls = Controls(),  # noqa: B008, frozen
     constraints: Constraints = Constraints(),  # noqa: B008, frozen
     doses: Sequence[float] = (-0.3, -0.2, -0.1, 0.1, 0.2, 0.3),
-    tries: int = 5,
+    tries: Count = 5,
     sampling: Sampling = Sampling(samples=4),  # noqa: B008, frozen
-    seeds: Sequence[int] | None = None,
-    judges: Sequence[Judge] = (),
+    seeds: Sequence[Seed] | None = None,
+    judges: Judge | Sequence[Judge] = (),
     neutral: Sequence[str] = (),
     second: SteerableModel | ModelFactory | None = None,
     scope: Scope | slice = everywhere,
     facts: Mapping[str, str] | None = None,
     limits: Sequence[str] = (),
     folder: str | Path | None = None,
-    rows: int | None = None,
+    rows: Count | None = None,
     progress: bool = True,
 ) -> StudyResults:
     """Choose where and how strongly, measure on other prompts, and compare with controls.
@@ -127,7 +129,8 @@ def study(
     sets = prompt_sets(test if isinstance(test, Mapping) else {"test": test}, None, None)
     _require_apart(validation, sets)
     samplings = seeded(sampling, seeds)
-    require_judges((judge, *judges))
+    others = require_judges(judges)
+    require_judges((judge, *others))
     _require_runnable(model, directions, validation, sets, samplings, controls, doses, scope)
     where = None if folder is None else Path(folder)
 
@@ -176,7 +179,7 @@ def study(
     )
     at_kl = at_kl_of(here, lead, named, calibration, validation, scope)
     cells = operating_cells(sets, samplings, points, at_kl, controls.instruction, scope)
-    measures = Measures((judge, *judges), tuple(neutral), second=second)
+    measures = Measures((judge, *others), tuple(neutral), second=second)
     runner = Runner(model, Job(measures, CellStore.at(kept("test"))), rows)
     with tqdm(total=len(cells), desc="test", unit="cell", disable=not progress) as bar:
         texts = pd.concat(runner.texts(cells, finished=bar.update), ignore_index=True)
@@ -192,7 +195,7 @@ def study(
         cells=swept.cells,
         texts=texts,
         controlled=controlled,
-        table=study_table(texts, [judge.name, *(each.name for each in judges)], controlled),
+        table=study_table(texts, [judge.name, *(each.name for each in others)], controlled),
         chosen=chosen_table(calibration, scope_name(scope)),
         limits=[*limits, *limits_of(calibration, controlled, controls, sets)],
     )

@@ -6,8 +6,8 @@ from pathlib import Path
 import pandas as pd
 from tqdm.auto import tqdm
 
+from tl_steer.arguments import Count, Seed, checked
 from tl_steer.directions.direction import Direction
-from tl_steer.errors import SteerError
 from tl_steer.evaluation.judge_columns import require_judges
 from tl_steer.evaluation.judges import Judge
 from tl_steer.experiments.grid import DirectionGrid, grid
@@ -22,6 +22,7 @@ from tl_steer.lens.tokens import Chat
 from tl_steer.scopes.positions import Scope, everywhere
 
 
+@checked
 def sweep(
     model: SteerableModel | ModelFactory,
     prompts: Sequence[str] | Mapping[str, Sequence[str]],
@@ -31,7 +32,7 @@ def sweep(
     doses: Sequence[float] | None = None,
     scopes: Scope | slice | Mapping[str, Scope | slice] = everywhere,
     sampling: Sampling = Sampling(samples=4),  # noqa: B008, frozen
-    seeds: Sequence[int] | None = None,
+    seeds: Sequence[Seed] | None = None,
     judges: Judge | Sequence[Judge] = (),
     neutral: Sequence[str] = (),
     relevance: bool = False,
@@ -39,7 +40,7 @@ def sweep(
     chat: Chat | None = None,
     prepend_bos: bool | None = None,
     folder: str | Path | None = None,
-    rows: int | None = None,
+    rows: Count | None = None,
     progress: bool = True,
 ) -> Swept:
     """Add every direction at every strength, in every scope, on every prompt set, with every seed.
@@ -91,9 +92,7 @@ def sweep(
         >>> swept = ts.sweep(model, prompts, {"joy": joy}, [-2, -1, 1, 2], judges=judge)
         >>> swept.cells
     """
-    several = require_judges(tuple(judges) if isinstance(judges, Sequence) else (judges,))
-    if rows is not None and rows < 1:
-        raise SteerError(f"rows={rows}: texts that are written together, at least 1.")
+    several = require_judges(judges)
     asked = grid(
         prompts,
         directions,

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
+from tl_steer.arguments import Confidence, came, checked
 from tl_steer.errors import DataError
 from tl_steer.evaluation.diversity import distinct_n, repetition
-from tl_steer.evaluation.statistics import mean_interval
+from tl_steer.evaluation.statistics import mean_interval, prompts_of
 from tl_steer.experiments.store import keep_frame, kept_frame
 
 SETTINGS = ("direction", "hook_name", "layer", "strength", "dose", "scope", "prompts", "seed")
@@ -24,6 +26,7 @@ _MOST = 700.0  # Nats a token; what is more has no perplexity that a float holds
 _DRAWS = 1999  # of the bootstrap, for each judge and cell
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class Swept:
     """Every text of a sweep, and what each cell comes to; made by ``sweep``."""
@@ -37,7 +40,7 @@ class Swept:
     judges: tuple[str, ...]
     """Names of the judges."""
 
-    confidence: float = 0.95
+    confidence: Confidence = 0.95
     """Of the intervals of :attr:`cells`."""
 
     @cached_property
@@ -61,6 +64,8 @@ class Swept:
         for name, value in settings.items():
             if name not in SETTINGS:
                 raise DataError(f"{name!r} is no setting; these are: {', '.join(SETTINGS)}.")
+            if not isinstance(value, str | int | float | np.number):
+                raise DataError(f"{name}: expected a text or a number, got {came(value)}.")
             there = list(dict.fromkeys(kept[name]))
             kept = kept[kept[name] == value]
             if kept.empty:
@@ -92,7 +97,7 @@ class Swept:
         row["texts"] = len(part)
         for name in self.judges:
             low, high = mean_interval(
-                part.groupby("prompt_index")[name].mean().to_numpy(),
+                part.groupby(prompts_of(part))[name].mean().to_numpy(),
                 confidence=self.confidence,
                 draws=_DRAWS,
             )

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from tl_steer.directions.direction import Direction
-from tl_steer.evaluation.statistics import paired_difference
+from tl_steer.evaluation.statistics import paired_difference, prompts_of
 from tl_steer.experiments.cell import Cell
 from tl_steer.experiments.constraints import Constraints
 from tl_steer.experiments.running import Runner
@@ -134,7 +134,7 @@ class Tries:
     def _beside(self, row: Row, texts: pd.DataFrame) -> Row:
         steered = texts[self.judge].to_numpy(float)
         unsteered = self.base_texts[self.judge].to_numpy(float)
-        effect = paired_difference(steered, unsteered, texts["prompt_index"].to_numpy())
+        effect = paired_difference(steered, unsteered, prompts_of(texts))
         found = {
             "perplexity_ratio": row["perplexity"] / self.base["perplexity"],
             "effect": effect.estimate,

@@ -13,6 +13,7 @@ from joblib import Parallel, delayed
 from joblib.parallel import get_active_backend
 
 from tl_steer.errors import SteerError
+from tl_steer.evaluation.side_effects import neutral_rows
 from tl_steer.experiments.cell import Cell
 from tl_steer.experiments.content import digest
 from tl_steer.experiments.measures import Measures, ModelFactory, is_model
@@ -68,6 +69,8 @@ class Job:
             rows = cell.prompts.read_tokens(model)
             check_lengths(model, rows, cell.prompts.read, room=room)
             longest = max(longest, room + max(map(len, rows)))
+        if self.measures.neutral:
+            neutral_rows(model, self.measures.neutral)
         for cell in cells:
             if cell.steering is not None:
                 cell.steering.check_fits(model)

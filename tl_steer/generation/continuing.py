@@ -15,7 +15,7 @@ from tl_steer.lens.cache_names import pass_cache_on
 from tl_steer.lens.forward import Decoder
 from tl_steer.lens.holding import held
 from tl_steer.lens.paths import model_of
-from tl_steer.lens.protocol import Host, device_of, dtype_of
+from tl_steer.lens.protocol import Host, device_of, dtype_of, overflow_advice
 from tl_steer.lens.reads_padding import reads_padding
 from tl_steer.lens.tokens import TokenIds, eos_ids, pad, pad_id
 from tl_steer.steering import Steered, Steering
@@ -150,11 +150,12 @@ class _Writer:
         number = index[int((~fine).nonzero()[0])]
         row = self.requests[number]
         prompt = self.model.tokenizer.decode(row.prompt)
-        acts = [] if self.steering is None else map(repr, self.steering.rows([number]).active)
+        acts = [] if self.steering is None else [*self.steering.rows([number]).active]
+        where = f"Acting: {'; '.join(map(repr, acts))}. Lower the strength."
+        nowhere = "Nothing of tl_steer acts: look at the model's weights, and at other hooks on it."
         raise NonFiniteError(
             f"{row.label}: the logits of token {step} after {prompt!r} hold NaN or infinity. "
-            f"Acting: {'; '.join(acts) or 'nothing of tl_steer'}. Lower the strength, or use a "
-            "wider dtype."
+            f"{where if acts else nowhere}{overflow_advice(self.model)}"
         )
 
 

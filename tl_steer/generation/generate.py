@@ -8,34 +8,37 @@ import pandas as pd
 import torch
 from tqdm.auto import tqdm
 
+from tl_steer.arguments import Count, Seed, checked
 from tl_steer.errors import DataError, MismatchError
 from tl_steer.generation.continuing import Continuation, Request, continued
 from tl_steer.generation.generations import Generations
 from tl_steer.generation.sampling import Sampling
 from tl_steer.lens.paths import Path, host_for, path_of, use_path
-from tl_steer.lens.protocol import SteerableModel, require_steerable
-from tl_steer.lens.tokens import Chat, TokenIds, check_lengths, decode, tokenize
-from tl_steer.steering import Steering
+from tl_steer.lens.prompts import Prompts, read_prompts
+from tl_steer.lens.protocol import SteerableModel
+from tl_steer.lens.tokens import Chat, TokenIds, check_lengths, decode
+from tl_steer.steering import Steering, SteeringLike, as_steering
 from tl_steer.steering.merged import can_merge, merged
 from tl_steer.steering.unmarked import Marked
 
 
+@checked
 def generate(
     model: SteerableModel,
-    prompts: str | Sequence[str],
-    steering: Steering | None = None,
+    prompts: Prompts,
+    steering: SteeringLike | None = None,
     sampling: Sampling | None = None,
     *,
-    max_new_tokens: int | None = None,
-    samples: int | None = None,
+    max_new_tokens: Count | None = None,
+    samples: Count | None = None,
     temperature: float | None = None,
     top_p: float | None = None,
-    top_k: int | None = None,
-    seed: int | None = None,
+    top_k: Count | None = None,
+    seed: Seed | None = None,
     stop_at_eos: bool | None = None,
     chat: Chat | None = None,
     prepend_bos: bool | None = None,
-    max_tokens: int | None = None,
+    max_tokens: Count | None = None,
     path: Path | None = None,
     progress: bool = True,
 ) -> Generations:
@@ -46,9 +49,11 @@ def generate(
 
     Args:
         model: Any TransformerLens model.
-        prompts: One or many, of any lengths.
-        steering: What to do while the model reads and writes. Settings per row are for the prompts,
-            or for prompts × samples, the samples of a prompt next to each other.
+        prompts: One or many, of any lengths: texts, or token ids, which are read as they are, such
+            as ``model.to_tokens(text)``, each row without padding.
+        steering: What to do while the model reads and writes: a steering, an intervention or a list
+            of them. Settings per row are for the prompts, or for prompts × samples, the samples of
+            a prompt next to each other.
         sampling: How texts are drawn, how many and how long; or by name:
         max_new_tokens: This and the next six instead of a ``sampling``, each as there.
         samples: Continuations of each prompt.
@@ -83,7 +88,9 @@ def generate(
         seed=seed,
         stop_at_eos=stop_at_eos,
     )
-    conditions = {"unsteered": None} if steering is None else {"steered": steering}
+    conditions: dict[str, SteeringLike | None] = (
+        {"unsteered": None} if steering is None else {"steered": steering}
+    )
     return compare(
         model,
         prompts,
@@ -97,22 +104,23 @@ def generate(
     )
 
 
+@checked
 def compare(
     model: SteerableModel,
-    prompts: str | Sequence[str],
-    conditions: Steering | Mapping[str, Steering | None],
+    prompts: Prompts,
+    conditions: SteeringLike | Mapping[str, SteeringLike | None],
     sampling: Sampling | None = None,
     *,
-    max_new_tokens: int | None = None,
-    samples: int | None = None,
+    max_new_tokens: Count | None = None,
+    samples: Count | None = None,
     temperature: float | None = None,
     top_p: float | None = None,
-    top_k: int | None = None,
-    seed: int | None = None,
+    top_k: Count | None = None,
+    seed: Seed | None = None,
     stop_at_eos: bool | None = None,
     chat: Chat | None = None,
     prepend_bos: bool | None = None,
-    max_tokens: int | None = None,
+    max_tokens: Count | None = None,
     path: Path | None = None,
     progress: bool = True,
 ) -> Generations:
@@ -120,7 +128,7 @@ def compare(
 
     Args:
         model: Any TransformerLens model.
-        prompts: One or many, of any lengths.
+        prompts: One or many, of any lengths: texts, or token ids as for :func:`generate`.
         conditions: One steering, to be compared with none; or a steering for each name, with
             ``None`` for the model as it is.
         sampling: How texts are drawn, how many and how long; or by name:
@@ -158,15 +166,21 @@ def compare(
         seed=seed,
         stop_at_eos=stop_at_eos,
     )
-    require_steerable(model)
-    if isinstance(conditions, Steering):
-        conditions = {"unsteered": None, "steered": conditions}
-    given = (prompts,) if isinstance(prompts, str) else tuple(prompts)
-    if not given or not conditions:
-        raise DataError("there is no prompt to continue." if not given else "no condition came.")
-    rows = tokenize(model, given, prepend_bos=prepend_bos, chat=chat)
+    several = (
+        conditions
+        if isinstance(conditions, Mapping)
+        else {"unsteered": None, "steered": conditions}
+    )
+    named = {name: None if each is None else as_steering(each) for name, each in several.items()}
+    given, rows = read_prompts(model, prompts, prepend_bos=prepend_bos, chat=chat)
+    if not given or not named:
+        raise DataError(
+            "there is no prompt to continue."
+            if not given
+            else "no condition came; give a steering, or several by name."
+        )
     check_lengths(model, rows, given, room=sampling.max_new_tokens)
-    for each in conditions.values():
+    for each in named.values():
         if each is not None:
             _require_rows(each, len(given), sampling.samples)
             each.check_fits(model)
@@ -174,25 +188,25 @@ def compare(
     marked = Marked()
     found: dict[tuple[str, int], Continuation] = {}
     # One for all conditions, which are to be compared.
-    names = [name for each in conditions.values() if each is not None for name in each.hook_names]
+    names = [name for each in named.values() if each is not None for name in each.hook_names]
     with nullcontext() if path is None else use_path(path):
         host = host_for(model, names)
     with (
         torch.inference_mode(),
         tqdm(
-            total=len(uniforms) * len(conditions),
+            total=len(uniforms) * len(named),
             desc="generate",
             unit="text",
             disable=not progress,
         ) as bar,
     ):
-        for together, steering in _together(conditions, len(given), sampling.samples):
+        for together, steering in _together(named, len(given), sampling.samples):
             asked = [(name, row) for name in together for row in range(len(uniforms))]
             requests = [
                 Request(
                     rows[row // sampling.samples],
                     uniforms[row],
-                    _reading(name, row, steering, conditions[name], len(given), sampling.samples),
+                    _reading(name, row, steering, named[name], len(given), sampling.samples),
                     name,
                 )
                 for name, row in asked
@@ -205,7 +219,7 @@ def compare(
     marked.warn()
     records = [
         _record(model, name, given, rows, sampling, row, found[name, row])
-        for name in conditions
+        for name in named
         for row in range(len(uniforms))
     ]
     return Generations(pd.DataFrame(records), sampling, path_of(host))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from tl_steer.arguments import checked
 from tl_steer.errors import DataError
 from tl_steer.generation.sampling import Sampling
 from tl_steer.html import table_html
@@ -12,6 +13,7 @@ from tl_steer.html import table_html
 _WIDTH = 96
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class Generations:
     """What a model wrote: one row for each condition, prompt and sample."""

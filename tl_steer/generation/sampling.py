@@ -7,7 +7,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from tl_steer.errors import SteerError
+from tl_steer.arguments import Count, Seed, came, checked
+from tl_steer.errors import MismatchError, SteerError
 from tl_steer.files.stored_names import stored_as
 
 LIKELIEST = 1024
@@ -15,6 +16,7 @@ LIKELIEST = 1024
 
 
 @stored_as("Sampling")
+@checked
 @dataclass(frozen=True)
 class Sampling:
     """How texts are drawn. Every setting is explicit: hidden defaults change perplexity by half.
@@ -26,10 +28,10 @@ class Sampling:
         SteerError: For values outside their range.
     """
 
-    max_new_tokens: int = 40
+    max_new_tokens: Count = 40
     """At most so many tokens a continuation."""
 
-    samples: int = 1
+    samples: Count = 1
     """Continuations of each prompt."""
 
     temperature: float = 1.0
@@ -38,10 +40,10 @@ class Sampling:
     top_p: float = 1.0
     """Keep the likeliest tokens that together reach this probability (Holtzman et al. 2020)."""
 
-    top_k: int | None = None
+    top_k: Count | None = None
     """Keep so many of the likeliest tokens."""
 
-    seed: int = 0
+    seed: Seed = 0
 
     stop_at_eos: bool = True
     """Whether a continuation ends with the end-of-text token."""
@@ -75,7 +77,7 @@ class Sampling:
                 "settings by name: max_new_tokens=20, temperature=0.8."
             )
         if named:
-            shown = ", ".join(f"{name}={value!r}" for name, value in named.items())
+            shown = ", ".join(f"{name}={came(value)}" for name, value in named.items())
             raise SteerError(
                 f"{sampling} and {shown}: settings come as a Sampling or by name, not both. Write "
                 f"dataclasses.replace(sampling, {shown}), or leave one of them out."
@@ -93,7 +95,15 @@ class Sampling:
         Args:
             logits: Of the next token.
             uniform: In [0, 1), one a row.
+
+        Raises:
+            MismatchError: For another number of them than of rows.
         """
+        if len(logits) != len(uniform):
+            raise MismatchError(
+                f"logits of {len(logits)} rows came with {len(uniform)} numbers; one a row is "
+                "wanted."
+            )
         if self.temperature == 0:
             return logits.argmax(-1)
         scaled = logits.float() / self.temperature
@@ -131,7 +141,7 @@ class Sampling:
         decided = cumulative[:, -1] > reached
         return tokens.gather(1, chosen[:, None])[:, 0], decided
 
-    def uniforms(self, n_prompts: int) -> Float[Tensor, "row step"]:
+    def uniforms(self, n_prompts: Count) -> Float[Tensor, "row step"]:
         """Random numbers for every sample of every prompt, and every step."""
         generator = torch.Generator().manual_seed(self.seed)
         return torch.rand((n_prompts * self.samples, self.max_new_tokens), generator=generator)

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from tl_steer.arguments import checked
 from tl_steer.directions.direction import Direction
 from tl_steer.directions.expected import require_directions
 from tl_steer.interventions.projection import along, flat, like, place_of, unit_of
@@ -23,6 +24,7 @@ from tl_steer.strengths.strength import Strength, as_strength, check_fits, chose
 _PARALLEL = 1e-6
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class Ablate:
     """Project a direction, or the span of several, out of the activations: ``h' = h − αQQᵀh``.

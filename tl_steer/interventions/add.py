@@ -7,6 +7,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from tl_steer.arguments import checked
 from tl_steer.directions.direction import Direction
 from tl_steer.directions.expected import require_directions
 from tl_steer.errors import MismatchError, NonFiniteError, SteerError
@@ -24,10 +25,12 @@ from tl_steer.strengths.strength import (
     as_strength,
     check_fits,
     chosen_rows,
+    require_rows,
     rows_of,
 )
 
 
+@checked
 @dataclass(frozen=True, eq=False, init=False)
 class Add:
     """Add a direction to the activations: ``h' = h + αv``.
@@ -148,6 +151,8 @@ class Add:
     def rows(self, index: Sequence[int]) -> "Add":
         """Keep the directions and strengths of some rows, in the order asked for."""
         several = len(self.directions) > 1
+        if several:
+            require_rows(index, len(self.directions))
         # Both at once: a strength for each row fits only as many directions.
         return replace(
             self,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from torch import Tensor
 
 from tl_steer.activations.activations import Activations
+from tl_steer.arguments import checked
 from tl_steer.directions.class_means import negative_mean
 from tl_steer.directions.direction import Direction
 from tl_steer.directions.mean_difference import mean_difference
@@ -27,6 +28,7 @@ from tl_steer.scopes.positions import Scope, as_scope, everywhere
 from tl_steer.strengths.strength import Strength, as_strength, check_fits, chosen_rows, rows_of
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class AffineEdit:
     """Take a token's own share of a property away, and give it one of our choice.
@@ -122,6 +124,7 @@ class AffineEdit:
         return [self.direction, *means]
 
 
+@checked
 def affine_edit(
     activations: Activations,
     hook_name: str,

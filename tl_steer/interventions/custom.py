@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tl_steer.arguments import checked
 from tl_steer.errors import NonFiniteError, SteerError
 from tl_steer.interventions.protocol import Edit, per_site
 from tl_steer.lens.context import Context
@@ -20,6 +21,7 @@ Function = Callable[[Tensor, Context], Tensor]
 shape and dtype. Attention scores and patterns come as ``batch query head key``."""
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class Custom:
     """Apply a function of your own: ``h' = h + α(f(h, context) − h)``, and just ``f`` where α = 1.
@@ -57,12 +59,6 @@ class Custom:
     def __post_init__(self) -> None:
         """Check what can be checked without a model."""
         object.__setattr__(self, "at", name_at(self.at))
-        given: Any = self.function
-        if not callable(given):
-            raise SteerError(
-                f"{self.at}: {type(given).__name__} came; a function of the activations and the "
-                "context is wanted."
-            )
         as_strength(self.strength, hook_name=self.hook_name)
         object.__setattr__(self, "scope", as_scope(self.scope))
 

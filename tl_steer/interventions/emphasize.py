@@ -7,6 +7,7 @@ from math import isfinite, log
 import torch
 from torch import Tensor
 
+from tl_steer.arguments import checked
 from tl_steer.errors import HookNameError, SteerError
 from tl_steer.interventions.protocol import Edit, per_site
 from tl_steer.lens.context import Context
@@ -25,6 +26,7 @@ Bias = Callable[[Tensor, Tensor], Tensor]
 strength that goes with them, to what is added to the span's scores, of the same shape."""
 
 
+@checked
 @dataclass(frozen=True)
 class Rescale:
     """Multiply the span's attention by a factor, and renormalise: ``b = log factor``.
@@ -49,6 +51,7 @@ class Rescale:
         return (strength * log(self.factor)).expand_as(log_odds)
 
 
+@checked
 @dataclass(frozen=True)
 class AtLeast:
     """Lift the span's attention to a share ψ where it is lower: ``b = logit ψ − logit c``.
@@ -73,6 +76,7 @@ class AtLeast:
         return strength * (log(self.share / (1 - self.share)) - log_odds).clamp(min=0)
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class Emphasize:
     """Let tokens attend more to a span: ``s' = s + αb`` for the scores of its tokens.

@@ -6,12 +6,13 @@ from typing import Any
 
 from torch import Tensor
 
+from tl_steer.arguments import checked
 from tl_steer.directions.conceptor import Conceptor
 from tl_steer.directions.direction import Direction
 from tl_steer.directions.leace import Erasure
 from tl_steer.directions.transport import TransportMap
 from tl_steer.errors import MismatchError
-from tl_steer.interventions.protocol import Edit, Intervention, require_intervention, with_strength
+from tl_steer.interventions.protocol import Edit, Intervention, with_strength
 from tl_steer.lens.context import Context
 from tl_steer.lens.hook_names import site_of, site_shape
 from tl_steer.lens.protocol import SteerableModel
@@ -22,6 +23,7 @@ from tl_steer.strengths.strength import Strength
 _SITES = ("attn.hook_z", "attn.hook_q", "attn.hook_k", "attn.hook_v")
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class OnHeads:
     """Let another intervention act on some attention heads, each by itself.
@@ -50,8 +52,7 @@ class OnHeads:
 
     def __post_init__(self) -> None:
         """Check what can be checked without a model."""
-        require_intervention(self.intervention, by="OnHeads")
-        heads = tuple(int(head) for head in self.heads)
+        heads = tuple(self.heads)
         object.__setattr__(self, "heads", heads)
         if site_of(self.hook_name) not in _SITES:
             raise MismatchError(

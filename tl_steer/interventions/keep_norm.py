@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from tl_steer.arguments import checked
 from tl_steer.errors import MismatchError
 from tl_steer.interventions.projection import flat, like, norms
-from tl_steer.interventions.protocol import Edit, Intervention, require_intervention, with_strength
+from tl_steer.interventions.protocol import Edit, Intervention, with_strength
 from tl_steer.lens.context import Context
 from tl_steer.lens.hook_names import ATTENTION_SITES
 from tl_steer.lens.protocol import SteerableModel
@@ -17,6 +18,7 @@ from tl_steer.scopes.positions import Scope
 from tl_steer.strengths.strength import Strength
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class KeepNorm:
     """Let another intervention act, then give each token the norm that it had.
@@ -39,7 +41,6 @@ class KeepNorm:
 
     def __post_init__(self) -> None:
         """Refuse what has no norm."""
-        require_intervention(self.intervention, by="KeepNorm")
         if self.hook_name.endswith(ATTENTION_SITES):
             raise MismatchError(
                 f"{self.hook_name} holds no vector a token, and so no norm to keep. Use the "

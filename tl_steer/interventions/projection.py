@@ -8,7 +8,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from tl_steer.directions.direction import Direction
-from tl_steer.directions.expected import require_direction
 from tl_steer.errors import MismatchError, NonFiniteError
 from tl_steer.lens.hook_names import layer_of, site_of
 from tl_steer.lens.places import Place, name_at
@@ -27,7 +26,7 @@ def place_of(directions: Sequence[Direction], at: Place | None) -> str:
         MismatchError: For no direction, several hook points without ``at``, or several shapes.
         HookNameError: For what is no hook name.
     """
-    names = {require_direction(each).hook_name for each in directions}
+    names = {each.hook_name for each in directions}
     if not names or (at is None and len(names) > 1):
         raise MismatchError(
             f"directions of {len(names)} hook points ({', '.join(sorted(names))}); one map acts at "

@@ -1,14 +1,15 @@
 """What an intervention is."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from torch import Tensor
 
+from tl_steer.arguments import means
 from tl_steer.directions.direction import Direction
-from tl_steer.errors import SteerError
+from tl_steer.directions.instead import are_directions
 from tl_steer.lens.context import Context
 from tl_steer.lens.protocol import SteerableModel
 from tl_steer.scopes.positions import Scope
@@ -24,6 +25,24 @@ scores come as ``batch query head key``.
 """
 
 
+def instead_of_intervention(came: Any) -> str:
+    """A direction says nothing of what is to be done with it."""
+    if isinstance(came, Direction):
+        return "Say what to do with it: Add(direction, dose=0.2)."
+    if are_directions(came):
+        return (
+            "Add one of them, Add(directions[15], dose=0.2), or several at once, "
+            "Steering.at_layers(directions[10:19], dose=0.2)."
+        )
+    if isinstance(came, Tensor | np.ndarray):
+        return (
+            "Make a direction of it, and add that: "
+            "Add(Direction.of(vector, at=15, model=model), dose=0.2)."
+        )
+    return "Write Add(direction, dose=0.2), for example."
+
+
+@means("an intervention", instead=instead_of_intervention)
 @runtime_checkable
 class Intervention(Protocol):
     """A change of the activations at one hook point, for the tokens of one scope.
@@ -74,29 +93,3 @@ def with_strength(intervention: Any, strength: Strength) -> Any:
     """Return the same intervention at another strength."""
     changed = getattr(intervention, "with_strength", None)
     return replace(intervention, strength=strength) if changed is None else changed(strength)
-
-
-def require_intervention(value: object, *, by: str) -> None:
-    """Refuse what is no intervention, where one is to be wrapped.
-
-    Raises:
-        SteerError: With its type.
-    """
-    if not isinstance(value, Intervention) or isinstance(value, type):
-        raise SteerError(f"{by}: expected an intervention, got {_came(value)}")
-
-
-def _came(value: Any) -> str:
-    if isinstance(value, Direction):
-        return "a Direction. Say what to do with it: Add(direction, dose=0.2)."
-    if isinstance(value, Mapping) and value and isinstance(next(iter(value.values())), Direction):
-        return (
-            f"{len(value)} Directions. Add one of them, Add(directions[15], dose=0.2), or several "
-            "at once, Steering.at_layers(directions[10:19], dose=0.2)."
-        )
-    if isinstance(value, Tensor | np.ndarray):
-        return (
-            f"a {type(value).__name__}. Make a direction of it, and add that: "
-            "Add(Direction.of(vector, at=15, model=model), dose=0.2)."
-        )
-    return f"{type(value).__name__}. Write Add(direction, dose=0.2), for example."

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from torch import Tensor
 
+from tl_steer.arguments import checked
 from tl_steer.directions.direction import Direction
 from tl_steer.interventions.projection import flat, like, place_of
 from tl_steer.interventions.protocol import Edit
@@ -16,6 +17,7 @@ from tl_steer.scopes.positions import Scope, as_scope, everywhere
 from tl_steer.strengths.strength import Strength, as_strength, check_fits, chosen_rows, rows_of
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class Replace:
     """Put a stored activation in a token's place: ``h' = h + α(s − h)``.

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from tl_steer.arguments import checked
 from tl_steer.directions.direction import Direction
 from tl_steer.errors import MismatchError
 from tl_steer.interventions.projection import (
@@ -31,6 +32,7 @@ from tl_steer.strengths.strength import Strength, as_strength, check_fits, chose
 _PARALLEL = 1e-6
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class Rotate:
     """Turn what a token has in a plane to an angle, and keep its length.

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from tl_steer.arguments import Measured, checked
 from tl_steer.directions.direction import Direction
 from tl_steer.errors import NonFiniteError, SteerError
 from tl_steer.interventions.projection import along, flat, like, place_of, unit_of
@@ -19,6 +20,7 @@ from tl_steer.scopes.positions import Scope, as_scope, everywhere
 from tl_steer.strengths.strength import Strength, as_strength, check_fits, chosen_rows, rows_of
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class SetProjection:
     """Bring the coordinate along a direction to a value, or into an interval.
@@ -43,7 +45,7 @@ class SetProjection:
     direction: Direction
     """Its length plays no part."""
 
-    value: float | tuple[float, float]
+    value: float | tuple[Measured, Measured]
     """``c``, in activation units along ``v̂``, or an interval ``(low, high)``. Of a class mean
     ``μ``, it is ``v̂ᵀμ``; ``token_projections`` shows what values texts have."""
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from tl_steer.arguments import checked
 from tl_steer.directions.direction import Direction
 from tl_steer.interventions.projection import along, exact, flat, like, norms, place_of, unit_of
 from tl_steer.interventions.protocol import Edit
@@ -20,6 +21,7 @@ from tl_steer.strengths.strength import Strength, as_strength, check_fits, chose
 _STRAIGHT = 1e-5
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class Slerp:
     """Turn a token towards a direction along the great circle, and keep its norm.

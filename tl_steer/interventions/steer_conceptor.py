@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from torch import Tensor
 
+from tl_steer.arguments import checked
 from tl_steer.directions.conceptor import Conceptor
 from tl_steer.interventions.projection import exact, flat, like, require_finite
 from tl_steer.interventions.protocol import Edit
@@ -15,6 +16,7 @@ from tl_steer.scopes.positions import Scope, as_scope, everywhere
 from tl_steer.strengths.strength import Strength, as_strength, check_fits, chosen_rows, rows_of
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class ApplyConceptor:
     """Project softly onto where a class's activations lie: ``h' = h + α(βCh − h)``.

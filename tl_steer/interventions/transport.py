@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from torch import Tensor
 
+from tl_steer.arguments import checked
 from tl_steer.directions.transport import TransportMap
 from tl_steer.interventions.protocol import Edit, per_site
 from tl_steer.lens.context import Context
@@ -14,6 +15,7 @@ from tl_steer.scopes.positions import Scope, as_scope, everywhere
 from tl_steer.strengths.strength import Strength, as_strength, check_fits, chosen_rows, rows_of
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class Transport:
     """Carry each unit towards the other class's distribution: ``h' = (1 − λ)h + λ(ωh + β)``.

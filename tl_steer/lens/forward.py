@@ -15,6 +15,7 @@ from torch import Tensor
 
 from tl_steer.errors import CacheError
 from tl_steer.lens.cache_names import cache_returned
+from tl_steer.lens.dropout import require_no_dropout
 from tl_steer.lens.holding import alone
 from tl_steer.lens.kept_cache import does_without, require_kept
 from tl_steer.lens.protocol import Host, device_of, is_bridge
@@ -32,6 +33,7 @@ def run_to_layer(model: Host, batch: Batch, last_layer: int) -> None:
     if isinstance(model, Twin):
         model.run_to_layer(batch, last_layer)
         return
+    require_no_dropout(model)
     mask = batch.real.long()
     last = last_layer == int(model.cfg.n_layers) - 1
     run: Any = model
@@ -51,6 +53,7 @@ def run_logits(model: Host, batch: Batch) -> Logits:
     """Run the whole model on a padded batch and return the logits at every position."""
     if isinstance(model, Twin):
         return model.logits(batch)
+    require_no_dropout(model)
     run: Any = model
     if is_bridge(model):
         logits: Logits = run(batch.tokens, attention_mask=batch.real.long(), **_uncached(model))
@@ -94,6 +97,7 @@ class Decoder:
             prompts: Rows of tokens.
             cached: ``False`` for a model that is known to lose its cache.
         """
+        require_no_dropout(model)
         decoder = cls(model, prompts.real, prompts.tokens, cached)
         if cached:
             try:

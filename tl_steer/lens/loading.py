@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import torch
 
+from tl_steer.arguments import checked
 from tl_steer.errors import SteerError
 from tl_steer.files.opening import reading
 from tl_steer.lens.cache_names import pass_cache_on_for_good
@@ -15,6 +16,7 @@ from tl_steer.lens.protocol import SteerableModel, require_steerable
 Kind = Literal["bridge", "hooked"]
 
 
+@checked
 def load_local(
     folder: str | Path,
     *,

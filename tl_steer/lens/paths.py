@@ -12,7 +12,9 @@ from threading import local
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
+from tl_steer.arguments import checked
 from tl_steer.errors import SteerError
+from tl_steer.lens.dropout import require_no_dropout
 from tl_steer.lens.forward import run_logits
 from tl_steer.lens.hook_names import ATTENTION_SITES
 from tl_steer.lens.protocol import Host, SteerableModel, is_bridge
@@ -27,6 +29,7 @@ Path = Literal["twin", "bridge"]
 _asked: ContextVar[Path | None] = ContextVar("tl_steer_path", default=None)
 
 
+@checked
 @contextmanager
 def use_path(path: Path | None) -> Iterator[None]:
     """Choose what passes of tl_steer run through, for the length of a block.
@@ -65,6 +68,7 @@ def host_for(model: SteerableModel, names: Sequence[str] = ()) -> Host:
     Raises:
         SteerError: Where :func:`use_path` asks for a twin that cannot be had.
     """
+    require_no_dropout(model)
     asked = _asked.get()
     if asked == "bridge":
         return model

@@ -6,16 +6,28 @@ counts from the model's end. The name of a site alone, ``hook_resid_post``, mean
 
 import operator
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Annotated, Any
 
+from tl_steer.arguments import Words
 from tl_steer.errors import HookNameError
 from tl_steer.lens.hook_names import layer_of, resolve, site_of
 from tl_steer.lens.protocol import SteerableModel
 
-Place = str | int
+Place = Annotated[
+    str | int,
+    Words("a hook name or the number of a layer", "hook names or numbers of layers"),
+]
 """One hook point: its name, or the number of a layer."""
 
-Places = Place | Sequence[Place]
+Places = Annotated[
+    Place | Sequence[Place],
+    Words(
+        "a hook name, the number of a layer or several of these",
+        "hook names or numbers of layers",
+        'For example "blocks.*.hook_resid_post", 15 or [10, 11].',
+        HookNameError,
+    ),
+]
 """One or several: names, patterns, sites of every layer, numbers of layers."""
 
 STREAM = "hook_resid_post"

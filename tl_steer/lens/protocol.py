@@ -8,11 +8,17 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from tl_steer.arguments import came, checked, means
 from tl_steer.errors import SteerError
 from tl_steer.files.stored_names import stored_as
 from tl_steer.lens.unsupported import why_unsupported
 
 
+@means(
+    "a TransformerLens model",
+    instead='Wrap yours: TransformerBridge.boot_transformers("name", hf_model=model, '
+    "tokenizer=tokenizer), or HookedTransformer on TransformerLens 3.",
+)
 @runtime_checkable
 class SteerableModel(Protocol):
     """The structural type that ``HookedTransformer`` and ``TransformerBridge`` both satisfy.
@@ -53,6 +59,7 @@ class SteerableModel(Protocol):
         ...
 
 
+@means("a TransformerLens model")
 @runtime_checkable
 class Host(Protocol):
     """What hooks sit on and passes run through: a model itself, or what stands for it."""
@@ -74,6 +81,7 @@ class Host(Protocol):
 
 
 @stored_as("ModelInfo")
+@checked
 @dataclass(frozen=True)
 class ModelInfo:
     """Which model a direction was read from; two models fit when these agree.
@@ -124,9 +132,8 @@ def require_steerable(model: object) -> None:
         raise SteerError(why)
     if isinstance(model, SteerableModel):
         return
-    came = type(model).__module__ + "." + type(model).__qualname__
     raise SteerError(
-        f"{came} is not a TransformerLens model. Wrap it first: "
+        f"{came(model)} is not a TransformerLens model. Wrap it first: "
         'TransformerBridge.boot_transformers("name", hf_model=model, tokenizer=tokenizer), '
         "or HookedTransformer on TransformerLens 3."
     )
@@ -150,6 +157,13 @@ def device_of(model: Host) -> torch.device:
 def dtype_of(model: Host) -> torch.dtype:
     """The floating type in which the model computes."""
     return _embedding(model).dtype
+
+
+def overflow_advice(model: Host) -> str:
+    """What to do about an overflow, where the model's dtype can be to blame; empty elsewhere."""
+    if dtype_of(model) != torch.float16:
+        return ""
+    return " The model runs in float16, which overflows early; load it in bfloat16 or float32."
 
 
 def context_length(model: Host) -> int:

@@ -11,6 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from tl_steer.arguments import checked
 from tl_steer.errors import DataError, SteerError
 from tl_steer.files.stored_names import stored_as
 from tl_steer.lens.chat_template import as_chat
@@ -34,6 +35,7 @@ class Batch:
 
 
 @stored_as("Chat")
+@checked
 @dataclass(frozen=True)
 class Chat:
     """Texts become the user's turn in the tokenizer's chat template.

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import pandas as pd
 
+from tl_steer.arguments import checked
 from tl_steer.errors import DataError, SteerError, to_install
 from tl_steer.evaluation.statistics import Interval
 
@@ -18,6 +19,7 @@ _RELIABLE, _TENTATIVE = 0.8, 0.667
 _FEW_ITEMS, _FEW_REPEATS = 30, 10
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class Agreement:
     """How far raters agree with each other, and with themselves."""

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from tl_steer.arguments import checked
 from tl_steer.errors import DataError
 
 Kind = Literal["single", "pair"]
@@ -11,6 +12,7 @@ FIRST, SECOND, SAME, SKIP = "first", "second", "same", "skip"
 _WHOLE = re.compile(r"(\d{1,3})(?:[.,]0+)?")
 
 
+@checked
 @dataclass(frozen=True)
 class Question:
     """A question with its answers: whole numbers of a scale, or which one of two texts.

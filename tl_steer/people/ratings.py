@@ -7,6 +7,7 @@ from html import escape
 import pandas as pd
 from matplotlib.figure import Figure
 
+from tl_steer.arguments import Confidence, Count, Seed, checked
 from tl_steer.generation.generations import Generations
 from tl_steer.people.agreement import Agreement, Level, agreement
 from tl_steer.people.beside import beside
@@ -15,6 +16,7 @@ from tl_steer.people.question import Question
 from tl_steer.people.summary import of_texts, summary_of_pairs, summary_of_singles
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class Ratings:
     """What people said of texts; made by ``read_ratings``."""
@@ -46,7 +48,7 @@ class Ratings:
         return of_texts(self.frame)
 
     def summary(
-        self, *, baseline: str | None = None, confidence: float = 0.95, seed: int = 0
+        self, *, baseline: str | None = None, confidence: Confidence = 0.95, seed: Seed = 0
     ) -> pd.DataFrame:
         """What people said of each condition.
 
@@ -79,9 +81,9 @@ class Ratings:
         self,
         *,
         level: Level | None = None,
-        confidence: float = 0.95,
-        draws: int = 999,
-        seed: int = 0,
+        confidence: Confidence = 0.95,
+        draws: Count = 999,
+        seed: Seed = 0,
     ) -> Agreement:
         """Say how far raters agree with each other, and with themselves.
 
@@ -111,8 +113,8 @@ class Ratings:
         judged: Generations | pd.DataFrame,
         *,
         judges: Sequence[str],
-        confidence: float = 0.95,
-        seed: int = 0,
+        confidence: Confidence = 0.95,
+        seed: Seed = 0,
     ) -> pd.DataFrame:
         """Set people beside automatic judges, text by text.
 

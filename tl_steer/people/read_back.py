@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from tl_steer.arguments import checked
 from tl_steer.errors import DataError, MismatchError, StorageError
 from tl_steer.people.csv_file import Row, read_rows
 from tl_steer.people.question import SKIP, Question
@@ -15,6 +16,7 @@ _KEY = ["sheet", "item", "repeat_of", "condition", "other", "side", "prompt_inde
 _NOT_RATINGS = ("key.csv", "sheet.csv")
 
 
+@checked
 def read_ratings(folder_or_key: str | Path, *files: str | Path) -> Ratings:
     """Read what raters sent back, and tell by the key which condition each text was of.
 

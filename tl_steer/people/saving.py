@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from tl_steer.arguments import checked
 from tl_steer.errors import StorageError
 from tl_steer.files.writing import write_whole
 from tl_steer.people.cells import csv_text
@@ -14,6 +15,7 @@ from tl_steer.people.question import Question
 ASKED = ["question", "kind", "low", "high", "low_label", "high_label"]
 
 
+@checked
 @dataclass(frozen=True)
 class SavedSheet:
     """Where a sheet was written."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from tl_steer.arguments import Count, Seed, checked
 from tl_steer.data.readers import frame_columns
 from tl_steer.errors import DataError
 from tl_steer.generation.generations import Generations
@@ -23,6 +24,7 @@ _TEXT_COLUMNS = ("condition", "prompt_index", "sample", "prompt", "text")
 _KEY = ["item", "repeat_of", "condition", "other", "side", "prompt_index", "sample"]
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class RatingSheet:
     """Texts for people to judge, without a word on where they come from; see ``rating_sheet``."""
@@ -102,17 +104,18 @@ class RatingSheet:
         return table_html(columns, caption=f"{self!r}. As raters see it, the first {len(few)}:")
 
 
+@checked
 def rating_sheet(
     texts: Generations | pd.DataFrame,
     *,
     question: str,
     kind: Kind = "single",
     between: tuple[str, str] | None = None,
-    n: int | None = None,
+    n: Count | None = None,
     scale: tuple[int, int] = (1, 5),
     labels: tuple[str, str] = ("not at all", "very much"),
     repeats: float = 0.1,
-    seed: int = 0,
+    seed: Seed = 0,
 ) -> RatingSheet:
     """Make a sheet on which people judge texts without knowing where they come from.
 

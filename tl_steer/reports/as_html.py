@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from tl_steer.arguments import checked
 from tl_steer.evaluation.html_report import (
     facts_html,
     numbers_html,
@@ -15,6 +16,7 @@ from tl_steer.reports.results import StudyResults
 from tl_steer.reports.sections import Section, sections_of
 
 
+@checked
 def report_html(results: StudyResults) -> str:
     """Set what a study found as one page.
 

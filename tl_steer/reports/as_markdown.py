@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
+from tl_steer.arguments import checked
 from tl_steer.evaluation.html_report import shown
 from tl_steer.reports.results import StudyResults
 from tl_steer.reports.sections import Section, sections_of
@@ -18,6 +19,7 @@ _MARKS = re.compile(r"([\\`*_\[\]|~$#])")
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
+@checked
 def report_markdown(results: StudyResults) -> str:
     """Set what a study found as Markdown; pictures are ``figures/<name>.png``.
 

@@ -3,11 +3,13 @@
 import numpy as np
 import pandas as pd
 
+from tl_steer.arguments import Count, checked
 from tl_steer.errors import DataError
 from tl_steer.reports.per_prompt import paired
 
 
-def examples(texts: pd.DataFrame, judge: str, *, count: int = 1) -> pd.DataFrame:
+@checked
+def examples(texts: pd.DataFrame, judge: str, *, count: Count = 1) -> pd.DataFrame:
     """The texts on which a setting did most, as much as on the middle one, and least.
 
     All steered texts are ranked by their effect in the wanted way, score minus that of the

@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from tl_steer.arguments import checked
 from tl_steer.errors import DataError
 from tl_steer.evaluation.controlled import INSTRUCTION, NONE, ORTHOGONAL, RANDOM, SHUFFLED
 from tl_steer.reports.averages import averaged, unsteered
@@ -28,6 +29,7 @@ _DASHES = {RANDOM: "-", SHUFFLED: "--", ORTHOGONAL: ":"}
 _LONGEST = 34  # letters of a name in a legend
 
 
+@checked
 def dose_effect_curves(cells: pd.DataFrame, judge: str) -> Figure:
     """The judge's mean score against the relative dose; a line a direction, a panel a hook point.
 
@@ -73,6 +75,7 @@ def dose_effect_curves(cells: pd.DataFrame, judge: str) -> Figure:
     return figure
 
 
+@checked
 def pareto(cells: pd.DataFrame, judge: str, *, higher: bool = True) -> pd.DataFrame:
     """The settings that no other one beats: none with as much effect has a lower perplexity.
 
@@ -95,6 +98,7 @@ def pareto(cells: pd.DataFrame, judge: str, *, higher: bool = True) -> pd.DataFr
     return _front(own, higher=higher).reset_index(drop=True)
 
 
+@checked
 def pareto_front(
     cells: pd.DataFrame, judge: str, *, limit: float | None = 1.5, title: str = ""
 ) -> Figure:

@@ -5,6 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from tl_steer.arguments import checked
 from tl_steer.errors import DataError
 from tl_steer.lens.hook_names import site_of
 from tl_steer.reports.averages import averaged
@@ -15,6 +16,7 @@ _DIGITS = 0.26  # inches that a number in a cell needs, sideways
 _LINE = 0.13  # and upwards
 
 
+@checked
 def layer_strength_heatmap(cells: pd.DataFrame, judge: str) -> Figure:
     """The effect on the judge at each layer and strength, a panel a direction.
 

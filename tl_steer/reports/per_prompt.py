@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from tl_steer.arguments import Confidence, checked, require_columns
 from tl_steer.errors import DataError
 from tl_steer.evaluation.controlled import DIRECTION, NONE, Controlled
 from tl_steer.reports.averages import SETTING, require
@@ -17,6 +18,7 @@ _CHOSEN = ("direction", "hook_name", "strength", "scope")
 _ROUNDING = 1e-9
 
 
+@checked
 def of_setting(
     texts: pd.DataFrame,
     direction: str,
@@ -135,8 +137,9 @@ def paired(texts: pd.DataFrame, judge: str) -> pd.DataFrame:
     return found.rename(columns={"prompt_steered": "prompt"})[columns].reset_index(drop=True)
 
 
+@checked
 def effects_per_prompt(
-    texts: pd.DataFrame, judge: str, *, confidence: float = 0.95
+    texts: pd.DataFrame, judge: str, *, confidence: Confidence = 0.95
 ) -> pd.DataFrame:
     """The effect on each prompt: mean of steered minus unsteered over its samples and seeds.
 
@@ -181,12 +184,14 @@ def effects_per_prompt(
     return found.loc[order].reset_index(drop=True)
 
 
+@checked
 def anti_steerable(effects: pd.DataFrame) -> pd.DataFrame:
     """The prompts that moved the other way, the worst first.
 
     Args:
         effects: As from :func:`effects_per_prompt`.
     """
+    require_columns(effects, ["anti"], by="anti_steerable")
     return effects[effects["anti"]].iloc[::-1].reset_index(drop=True)
 
 

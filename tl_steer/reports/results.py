@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from tl_steer.arguments import checked
 from tl_steer.errors import DataError
 from tl_steer.evaluation.controlled import Controlled
 from tl_steer.reports.averages import SETTING
@@ -15,6 +16,7 @@ _TEXTS = (*_SHARED, "prompt_index", "sample", "prompt", "text")
 _CHOSEN = ("direction", "hook_name", "strength")
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class StudyResults:
     """Everything that the report of a study is made of.

@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from tl_steer.arguments import checked
 from tl_steer.errors import DataError
 from tl_steer.evaluation.controlled import (
     DIRECTION,
@@ -29,6 +30,7 @@ _CONTROLS = (
 )
 
 
+@checked
 def per_prompt_spread(texts: pd.DataFrame, judge: str, *, title: str = "") -> Figure:
     """Each prompt's effect with its interval and its texts, sorted, the anti-steerable marked.
 
@@ -102,6 +104,7 @@ def _reach(effects: np.ndarray) -> tuple[float, float]:
     return low - margin, high + margin
 
 
+@checked
 def sigma_bars(controlled: Mapping[str, Controlled]) -> Figure:
     """Each direction's effect and interval beside the effects of all its controls.
 

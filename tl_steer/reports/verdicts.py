@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from tl_steer.arguments import Confidence, checked
 from tl_steer.errors import DataError
 from tl_steer.evaluation.controlled import DIRECTION, INSTRUCTION, RANDOM, SHUFFLED, Controlled
 from tl_steer.evaluation.statistics import chance_of_sigma, holm, rank_p_value
@@ -13,7 +14,10 @@ _TESTED = (RANDOM, SHUFFLED)
 _CALLED = {RANDOM: "random directions", SHUFFLED: "mean differences of shuffled labels"}
 
 
-def verdict_table(controlled: Mapping[str, Controlled], *, alpha: float = 0.05) -> pd.DataFrame:
+@checked
+def verdict_table(
+    controlled: Mapping[str, Controlled], *, alpha: Confidence = 0.05
+) -> pd.DataFrame:
     """Every direction against every kind of control, corrected for all of these comparisons.
 
     A direction beats its controls where the interval of the difference lies above 0 and the
@@ -59,7 +63,8 @@ def verdict_table(controlled: Mapping[str, Controlled], *, alpha: float = 0.05) 
     return found[[*(name for name in found if name not in order), *order]]
 
 
-def verdicts(controlled: Mapping[str, Controlled], *, alpha: float = 0.05) -> dict[str, str]:
+@checked
+def verdicts(controlled: Mapping[str, Controlled], *, alpha: Confidence = 0.05) -> dict[str, str]:
     """What was found for each direction, in words; plainly where it does not beat its controls.
 
     Args:

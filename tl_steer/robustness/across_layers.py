@@ -10,13 +10,14 @@ import pandas as pd
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
+from tl_steer.arguments import Confidence, Seed, checked
 from tl_steer.causal.metrics import LogitMetric, Metric
 from tl_steer.data.texts import plain_texts
 from tl_steer.directions.direction import Direction
 from tl_steer.directions.directions import Directions
 from tl_steer.errors import DataError, MismatchError, NonFiniteError, SteerError
 from tl_steer.evaluation.judges import Judge, scores_of
-from tl_steer.evaluation.statistics import paired_difference
+from tl_steer.evaluation.statistics import paired_difference, prompts_of
 from tl_steer.generation.generate import compare
 from tl_steer.generation.sampling import Sampling
 from tl_steer.interventions.add import Add
@@ -46,6 +47,7 @@ class _Added:
         return Add(self.direction, self.strength, at=self.at, scope=self.scope)
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class AcrossLayers:
     """What directions do elsewhere than where they were read; made by :func:`across_layers`."""
@@ -105,6 +107,7 @@ class AcrossLayers:
         return f"<p>{escape(repr(self))}</p>{self.frame.round(3).to_html(max_rows=24)}"
 
 
+@checked
 def across_layers(
     model: SteerableModel,
     directions: Directions,
@@ -116,8 +119,8 @@ def across_layers(
     scope: Scope | slice = everywhere,
     sampling: Sampling = Sampling(),  # noqa: B008, frozen
     chat: Chat | None = None,
-    confidence: float = 0.95,
-    seed: int = 0,
+    confidence: Confidence = 0.95,
+    seed: Seed = 0,
     progress: bool = True,
 ) -> AcrossLayers:
     """Add the direction of each layer at each layer, all at one relative dose, and measure.
@@ -202,7 +205,7 @@ def _judged(
     written = compare(model, texts, conditions, sampling, chat=chat, progress=progress)
     frame = written.frame.assign(score=scores_of(judge, written.texts))
     return {
-        pair: (part["score"].to_numpy(float), part["prompt_index"].to_numpy())
+        pair: (part["score"].to_numpy(float), prompts_of(part))
         for pair, (_, part) in zip(
             (None, *added), frame.groupby("condition", sort=False), strict=True
         )

@@ -10,24 +10,26 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from tl_steer.arguments import Confidence, Count, Seed, checked
 from tl_steer.data.texts import plain_texts
 from tl_steer.errors import DataError, SteerError
-from tl_steer.evaluation.judges import Judge, require_judge, scores_of
+from tl_steer.evaluation.judges import Judge, scores_of
 from tl_steer.evaluation.plots import COLOURS, blank_figure, legend_above
-from tl_steer.evaluation.statistics import Interval, paired_difference
+from tl_steer.evaluation.statistics import Interval, paired_difference, prompts_of
 from tl_steer.generation.generate import compare
 from tl_steer.generation.generations import Generations
 from tl_steer.generation.sampling import Sampling
 from tl_steer.lens.protocol import SteerableModel, require_steerable
 from tl_steer.lens.tokens import Chat
 from tl_steer.robustness.windows import windows_of
-from tl_steer.steering import Steering
+from tl_steer.steering import SteeringLike, as_steering
 
 UNSTEERED, STEERED = "unsteered", "steered"
 _Intervals = Callable[..., Interval]
 """``paired_difference`` with its settings."""
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class Drift:
     """What becomes of a steering's effect as the text grows; made by :func:`drift`."""
@@ -94,19 +96,20 @@ class Drift:
         return f"<p>{escape(repr(self))}</p>{''.join(parts)}"
 
 
+@checked
 def drift(
     model: SteerableModel,
     prompts: Sequence[str],
-    steering: Steering,
+    steering: SteeringLike,
     judge: Judge,
     sampling: Sampling = Sampling(samples=2),  # noqa: B008, frozen
     *,
-    tokens: int = 200,
-    window: int = 40,
+    tokens: Count = 200,
+    window: Count = 40,
     chat: Chat | None = None,
-    confidence: float = 0.95,
-    seed: int = 0,
-    max_tokens: int | None = None,
+    confidence: Confidence = 0.95,
+    seed: Seed = 0,
+    max_tokens: Count | None = None,
     progress: bool = True,
 ) -> Drift:
     """Write long continuations, cut them into windows of tokens, and measure each window.
@@ -135,25 +138,24 @@ def drift(
     Raises:
         DataError: For no prompts, prompts that leave no room in the context, a judge that does not
             give one number for each text, or when no text fills a window.
-        SteerError: For a window that is longer than the text, or what is no judge.
+        SteerError: For a window that is longer than the text.
         MismatchError: For a steering of another model, or of another number of rows.
         NonFiniteError: When logits or scores are not finite.
     """
     require_steerable(model)
     if not 1 <= window <= tokens:
         raise SteerError(f"window={window}, tokens={tokens}: from 1 on, and at most the tokens.")
-    require_judge(judge)
     written = compare(
         model,
         plain_texts(prompts, "prompts"),
-        {UNSTEERED: None, STEERED: steering},
+        {UNSTEERED: None, STEERED: as_steering(steering)},
         replace(sampling, max_new_tokens=tokens),
         chat=chat,
         max_tokens=max_tokens,
         progress=progress,
     )
     cut = windows_of(model, written, window, max_tokens=max_tokens, progress=progress)
-    cut.insert(5, "score", scores_of(judge, list(cut["text"])))
+    cut.insert(6, "score", scores_of(judge, list(cut["text"])))
     over_prompts = partial(paired_difference, confidence=confidence, seed=seed)
     rows = [
         {"condition": condition, **_spans(number, window, part), **_means(part, over_prompts)}
@@ -186,7 +188,7 @@ def _spans(number: object, window: int, part: pd.DataFrame) -> dict[str, int]:
 
 def _means(part: pd.DataFrame, over_prompts: _Intervals) -> dict[str, float]:
     found: dict[str, float] = {}
-    prompt, nothing = part["prompt_index"].to_numpy(), np.zeros(len(part))
+    prompt, nothing = prompts_of(part), np.zeros(len(part))
     for column, name in (("score", "score"), ("repetition", "repetition"), ("nll", "perplexity")):
         mean = over_prompts(part[column].to_numpy(float), nothing, prompt)
         found |= _named(name, mean, exponential=column == "nll")
@@ -195,7 +197,7 @@ def _means(part: pd.DataFrame, over_prompts: _Intervals) -> dict[str, float]:
 
 def _wide(cut: pd.DataFrame) -> pd.DataFrame:
     """One row for each window that a text fills under both conditions."""
-    keys = ["prompt_index", "sample", "window"]
+    keys = ["prompt_index", "prompt", "sample", "window"]
     both = [cut[cut["condition"] == each].set_index(keys) for each in (UNSTEERED, STEERED)]
     values = ["score", "repetition", "nll"]
     joined = both[1][values].join(both[0][values].add_suffix("_before"), how="inner")
@@ -204,7 +206,7 @@ def _wide(cut: pd.DataFrame) -> pd.DataFrame:
 
 def _differences(part: pd.DataFrame, over_prompts: _Intervals) -> dict[str, float]:
     found: dict[str, float] = {}
-    prompt = part["prompt_index"].to_numpy()
+    prompt = prompts_of(part)
     names = (("score", "effect"), ("repetition", "repetition"), ("nll", "perplexity_ratio"))
     for column, name in names:
         before = part[f"{column}_before"].to_numpy(float)
@@ -220,7 +222,7 @@ def _named(name: str, found: Interval, *, exponential: bool) -> dict[str, float]
 
 
 def _faded(wide: pd.DataFrame, last: int, over_prompts: _Intervals) -> Interval:
-    keys = ["prompt_index", "sample"]
+    keys = ["prompt", "prompt_index", "sample"]
     effects = wide.assign(effect=wide["score"] - wide["score_before"]).set_index(keys)
     ends = [effects[effects["window"] == number]["effect"] for number in (0, last)]
     both = pd.concat(ends, axis=1, join="inner", keys=["first", "last"])
@@ -229,5 +231,5 @@ def _faded(wide: pd.DataFrame, last: int, over_prompts: _Intervals) -> Interval:
     return over_prompts(
         both["last"].to_numpy(float),
         both["first"].to_numpy(float),
-        both.index.get_level_values("prompt_index").to_numpy(),
+        prompts_of(both.index.to_frame()),
     )

@@ -3,28 +3,30 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from tl_steer.arguments import Confidence, Count, Seed, checked
 from tl_steer.data.texts import plain_texts
-from tl_steer.errors import DataError, MismatchError, SteerError
+from tl_steer.errors import DataError, MismatchError
+from tl_steer.evaluation.judge_columns import require_judges
 from tl_steer.evaluation.judges import Judge, scores_of
 from tl_steer.evaluation.perplexity import perplexity
 from tl_steer.evaluation.plots import COLOURS, blank_figure, legend_above
-from tl_steer.evaluation.statistics import paired_difference
+from tl_steer.evaluation.statistics import paired_difference, prompts_of
 from tl_steer.generation.generate import compare
 from tl_steer.generation.generations import Generations
 from tl_steer.generation.sampling import Sampling
-from tl_steer.lens.protocol import SteerableModel, require_steerable
+from tl_steer.lens.protocol import SteerableModel
 from tl_steer.lens.tokens import Chat, check_lengths, tokenize
-from tl_steer.steering import Steering
+from tl_steer.steering import SteeringLike, as_steering
 
 UNSTEERED, STEERED = "unsteered", "steered"
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class Elsewhere:
     """What one steering does to several sets of prompts; made by :func:`holds_elsewhere`."""
@@ -46,7 +48,7 @@ class Elsewhere:
     more: bool
     """Whether higher scores are wanted."""
 
-    def worst(self, n: int = 8) -> pd.DataFrame:
+    def worst(self, n: Count = 8) -> pd.DataFrame:
         """The prompts that moved least as wanted, or most against it, over all sets."""
         moved = self.by_prompt["effect"] * (1 if self.more else -1)
         return self.by_prompt.loc[moved.sort_values(kind="stable").index[:n]]
@@ -86,18 +88,19 @@ class Elsewhere:
         return f"<pre>{escape(repr(self))}</pre>{self.frame.round(3).to_html(index=False)}"
 
 
+@checked
 def holds_elsewhere(
     model: SteerableModel,
-    steering: Steering,
+    steering: SteeringLike,
     prompt_sets: Mapping[str, Sequence[str]],
     judges: Judge | Sequence[Judge],
     sampling: Sampling = Sampling(samples=4),  # noqa: B008, frozen
     *,
     more: bool = True,
     chat: Chat | None = None,
-    confidence: float = 0.95,
-    seed: int = 0,
-    max_tokens: int | None = None,
+    confidence: Confidence = 0.95,
+    seed: Seed = 0,
+    max_tokens: Count | None = None,
     progress: bool = True,
 ) -> Elsewhere:
     """Steer several sets of prompts in the same way, and set the effects beside each other.
@@ -134,11 +137,12 @@ def holds_elsewhere(
         DataError: For no sets, an empty one, prompts beyond the context, or a judge that does not
             give one number for each text.
         MismatchError: For a steering with settings per row, or of another model.
-        SteerError: For what is no judge.
         NonFiniteError: When logits or scores are not finite.
     """
-    require_steerable(model)
-    several = _judges(judges)
+    steering = as_steering(steering)
+    several = require_judges(judges)
+    if not several:
+        raise DataError("no judge came; one or several are wanted.")
     sets = _sets(prompt_sets)
     if steering.n_rows is not None:
         raise MismatchError(
@@ -171,7 +175,7 @@ def holds_elsewhere(
         for judge in several:
             one, other = (each[judge.name].to_numpy(float) for each in (before, after))
             found = paired_difference(
-                other, one, before["prompt_index"].to_numpy(), confidence=confidence, seed=seed
+                other, one, prompts_of(before), confidence=confidence, seed=seed
             )
             means = before[["prompt_index", "prompt"]].assign(unsteered=one, steered=other)
             by_prompt = means.groupby(["prompt_index", "prompt"], as_index=False).mean()
@@ -196,19 +200,6 @@ def holds_elsewhere(
             )
     by_prompt = pd.concat(per_prompt, ignore_index=True)
     return Elsewhere(pd.DataFrame(rows_found), by_prompt, texts, more)
-
-
-def _judges(judges: Judge | Sequence[Judge]) -> list[Judge]:
-    given: Any = judges
-    several = [given] if isinstance(given, Judge) else list(given)
-    names = [each.name for each in several if isinstance(each, Judge)]
-    if not several or len(names) < len(several) or len(set(names)) < len(names):
-        came = ", ".join(type(each).__name__ for each in several) or "nothing"
-        raise SteerError(
-            f"judges: {came} came; one judge or several are wanted, each with a name of its own "
-            "and called with a list of texts."
-        )
-    return several
 
 
 def _sets(prompt_sets: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:

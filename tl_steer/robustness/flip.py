@@ -11,10 +11,10 @@ from jaxtyping import Bool
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from tl_steer.arguments import Count, checked
 from tl_steer.causal.metrics import LogitDifference
 from tl_steer.directions.direction import Direction
-from tl_steer.directions.expected import require_directions
-from tl_steer.errors import MismatchError, SteerError
+from tl_steer.errors import SteerError
 from tl_steer.evaluation.plots import COLOURS, blank_figure, legend_above
 from tl_steer.interventions.add import Add
 from tl_steer.lens.protocol import SteerableModel
@@ -26,6 +26,7 @@ from tl_steer.shapes import Rows
 from tl_steer.steering import Steering
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class DosesToFlip:
     """How much of a direction each prompt bears; made by :func:`dose_to_flip`."""
@@ -94,6 +95,7 @@ class DosesToFlip:
         return f"<p>{escape(repr(self))}</p>{self.frame.round(3).to_html(max_rows=24)}"
 
 
+@checked
 def dose_to_flip(
     model: SteerableModel,
     prompts: Sequence[str],
@@ -103,7 +105,7 @@ def dose_to_flip(
     *,
     scope: Scope | slice = everywhere,
     most: float = 2.0,
-    scan: int = 16,
+    scan: Count = 16,
     precision: float = 0.01,
     chat: Chat | None = None,
 ) -> DosesToFlip:
@@ -140,8 +142,6 @@ def dose_to_flip(
         NonFiniteError: For a zero direction, or logits that are not finite.
         SteerError: For numbers out of their range.
     """
-    if len(require_directions(direction)) != 1:
-        raise MismatchError("several directions came; try one at a time.")
     _check(most, scan, precision)
     metric = PromptMetric.of(model, prompts, LogitDifference(other, answer), chat=chat)
     direction.check_fits(model)

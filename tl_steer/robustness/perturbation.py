@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
+from tl_steer.arguments import Count, Index, Seed, checked
 from tl_steer.causal.metrics import LogitDifference
 from tl_steer.directions.direction import Direction
 from tl_steer.directions.provenance import Provenance
@@ -33,6 +34,7 @@ from tl_steer.tuning.continuations import mean_norm
 from tl_steer.tuning.frozen import frozen
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class Perturbations:
     """What flips each answer; made by :func:`smallest_perturbation`."""
@@ -87,6 +89,7 @@ class Perturbations:
         return f"<p>{escape(repr(self))}</p>{self.frame.round(3).to_html(max_rows=24)}"
 
 
+@checked
 def smallest_perturbation(
     model: SteerableModel,
     prompts: Sequence[str],
@@ -95,14 +98,14 @@ def smallest_perturbation(
     *,
     at: Place,
     scope: Scope | slice = everywhere,
-    steps: int = 30,
+    steps: Count = 30,
     overshoot: float = 0.02,
     precision: float = 0.01,
     direction: Direction | None = None,
-    n_random: int = 20,
-    seed: int = 0,
+    n_random: Index = 20,
+    seed: Seed = 0,
     chat: Chat | None = None,
-    max_tokens: int | None = None,
+    max_tokens: Count | None = None,
 ) -> Perturbations:
     """Find, for each prompt, a vector of small norm that changes the model's answer.
 

@@ -9,6 +9,7 @@ from scipy.linalg import orthogonal_procrustes
 from torch import Tensor
 
 from tl_steer.activations.activations import Activations
+from tl_steer.arguments import Measured, Seed, checked
 from tl_steer.directions.direction import Direction
 from tl_steer.errors import DataError, MismatchError, NonFiniteError, SteerError
 from tl_steer.lens.hook_names import site_of, site_shape
@@ -19,6 +20,7 @@ from tl_steer.shapes import Vector
 Matrix = Float[Tensor, "to from"]
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class ActivationMap:
     """A linear map from one model's activations to another's; made by :func:`fit_map`."""
@@ -39,7 +41,7 @@ class ActivationMap:
 
     method: str
 
-    r_squared: float
+    r_squared: Measured
     """Share of the variance at ``to_at`` that is explained, on texts that were held out; NaN where
     none were. 0 is as good as the mean, and it may be negative."""
 
@@ -48,6 +50,7 @@ class ActivationMap:
         return (self.matrix @ vector.flatten()).view(self.to_shape)
 
 
+@checked
 def fit_map(
     acts_from: Activations,
     acts_to: Activations,
@@ -57,7 +60,7 @@ def fit_map(
     orthogonal: bool = True,
     ridge: float = 0.1,
     held_out: float = 0.2,
-    seed: int = 0,
+    seed: Seed = 0,
 ) -> ActivationMap:
     """Fit a linear map between the activations of the same texts in two models.
 
@@ -133,6 +136,7 @@ def fit_map(
     )
 
 
+@checked
 def moved_to(
     direction: Direction,
     model: SteerableModel,

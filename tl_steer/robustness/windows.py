@@ -25,10 +25,10 @@ def windows_of(
     """Cut every continuation; a window that it does not fill is left out.
 
     Returns:
-        One row for each window of each text: ``condition``, ``prompt_index``, ``sample``,
-        ``window``, ``text`` (decoded by itself), ``repetition`` (mean of :func:`stood_before`)
-        and ``nll`` (mean over its tokens, in nats, under the model as it is, given all that stands
-        before).
+        One row for each window of each text: ``condition``, ``prompt_index``, ``prompt``,
+        ``sample``, ``window``, ``text`` (decoded by itself), ``repetition`` (mean of
+        :func:`stood_before`) and ``nll`` (mean over its tokens, in nats, under the model as it is,
+        given all that stands before).
 
     Raises:
         DataError: When no text fills a window.
@@ -47,6 +47,7 @@ def windows_of(
                 {
                     "condition": text["condition"],
                     "prompt_index": text["prompt_index"],
+                    "prompt": text["prompt"],
                     "sample": text["sample"],
                     "window": number,
                     "text": decode(model, continuation[own]),

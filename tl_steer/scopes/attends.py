@@ -3,18 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from tl_steer.arguments import checked
 from tl_steer.errors import SteerError
 from tl_steer.files.stored_names import stored_as
 from tl_steer.lens.context import Context
 from tl_steer.lens.places import Places
 from tl_steer.lens.protocol import SteerableModel
 from tl_steer.scopes.attention import Attention
-from tl_steer.scopes.given import number
 from tl_steer.scopes.positions import Scope
 from tl_steer.shapes import TokenMask
 
 
 @stored_as("AttendsTo")
+@checked
 @dataclass(frozen=True)
 class AttendsTo:
     """Tokens that give more than some share of their attention to the tokens of a scope.
@@ -45,10 +46,9 @@ class AttendsTo:
     ) -> None:
         """Take a scope, one pattern or layer or several, and heads; all of them by default."""
         object.__setattr__(self, "attention", Attention(keys, at, heads, strongest=strongest))
-        share = number(above, "AttendsTo, above")
-        if not 0 <= share < 1:
-            raise SteerError(f"AttendsTo, above={share:.4g}: a share from 0 to under 1, e.g. 0.2.")
-        object.__setattr__(self, "above", share)
+        if not 0 <= above < 1:
+            raise SteerError(f"AttendsTo, above={above:.4g}: a share from 0 to under 1, e.g. 0.2.")
+        object.__setattr__(self, "above", above)
 
     @property
     def reads(self) -> tuple[str, ...]:

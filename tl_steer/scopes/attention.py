@@ -12,7 +12,7 @@ from tl_steer.lens.context import Context
 from tl_steer.lens.hook_names import heads_of, order_of
 from tl_steer.lens.places import Places, name_at, several
 from tl_steer.lens.protocol import SteerableModel
-from tl_steer.scopes.given import truth, whole_numbers
+from tl_steer.scopes.given import one_by_one
 from tl_steer.scopes.keys import Keys
 from tl_steer.scopes.positions import Scope
 from tl_steer.shapes import TokenStrengths
@@ -59,13 +59,13 @@ class Attention:
             order_of(name)
             if not name.endswith(_PATTERN):
                 raise HookNameError(f'{name!r}: a pattern is wanted, "blocks.7.{_PATTERN}".')
-        numbers = None if heads is None else whole_numbers((heads,), "heads")
+        numbers = None if heads is None else one_by_one((heads,))
         if not names or numbers == ():
             raise HookNameError("Attention at no hook point, or of no head, is none; name some.")
         object.__setattr__(self, "keys", Keys(keys))
         object.__setattr__(self, "at", names)
         object.__setattr__(self, "heads", numbers)
-        object.__setattr__(self, "strongest", truth(strongest, "Attention, strongest"))
+        object.__setattr__(self, "strongest", strongest)
 
     def check_fits(self, model: SteerableModel) -> None:
         """Refuse a model that lacks one of the heads."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from tl_steer.arguments import checked
 from tl_steer.files.stored_names import stored_as
 from tl_steer.lens.context import Context
 from tl_steer.scopes.given import bounds
@@ -10,6 +11,7 @@ from tl_steer.shapes import TokenMask
 
 
 @stored_as("Characters")
+@checked
 @dataclass(frozen=True)
 class Characters:
     """Tokens of the prompt that hold characters from ``start`` to before ``stop``.

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from tl_steer.arguments import checked
 from tl_steer.errors import SteerError
 from tl_steer.files.stored_names import stored_as
 from tl_steer.lens.context import Context
@@ -26,6 +27,7 @@ from tl_steer.shapes import TokenMask
 
 
 @stored_as("AllOf")
+@checked
 @dataclass(frozen=True)
 class AllOf:
     """Tokens that every one of several scopes marks.
@@ -61,6 +63,7 @@ class AllOf:
 
 
 @stored_as("AnyOf")
+@checked
 @dataclass(frozen=True)
 class AnyOf:
     """Tokens that at least one of several scopes marks.
@@ -90,6 +93,7 @@ class AnyOf:
 
 
 @stored_as("Not")
+@checked
 @dataclass(frozen=True)
 class Not:
     """Real tokens that a scope does not mark.

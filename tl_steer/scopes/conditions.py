@@ -7,20 +7,20 @@ that of another intervention.
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import isfinite
 
+from tl_steer.arguments import checked
 from tl_steer.directions.direction import Direction
-from tl_steer.errors import MismatchError, NonFiniteError, SteerError
+from tl_steer.errors import MismatchError, SteerError
 from tl_steer.files.stored_names import stored_as
 from tl_steer.lens.context import Context
 from tl_steer.lens.on_device import OnDevice
 from tl_steer.lens.protocol import SteerableModel
-from tl_steer.scopes.given import number
 from tl_steer.scopes.statistics import cosine, projection
 from tl_steer.shapes import Acts, TokenMask, TokenStrengths
 
 
 @stored_as("Similar")
+@checked
 @dataclass(frozen=True, eq=False)
 class Similar:
     """Tokens whose activation is similar to a direction: ``h·v̂ / ‖h‖ > above``.
@@ -42,13 +42,12 @@ class Similar:
 
     def __post_init__(self) -> None:
         """Check what can be checked without a model."""
-        above = _checked(self.direction, self.above, "Similar")
-        if abs(above) > 1 + _ROUNDING:
+        _ = self.direction.unit
+        if abs(self.above) > 1 + _ROUNDING:
             raise SteerError(
-                f"Similar, above={above:.4g}: a cosine is from -1 to 1. Projects(…) compares "
+                f"Similar, above={self.above:.4g}: a cosine is from -1 to 1. Projects(…) compares "
                 "projections, in activation units."
             )
-        object.__setattr__(self, "above", above)
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -75,6 +74,7 @@ class Similar:
 
 
 @stored_as("Projects")
+@checked
 @dataclass(frozen=True, eq=False)
 class Projects:
     """Tokens whose activation goes far along a direction: ``h·v̂ > above``.
@@ -94,7 +94,7 @@ class Projects:
 
     def __post_init__(self) -> None:
         """Check what can be checked without a model."""
-        object.__setattr__(self, "above", _checked(self.direction, self.above, "Projects"))
+        _ = self.direction.unit
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -127,22 +127,9 @@ Condition = Similar | Projects
 _ROUNDING = 1e-3
 
 
-def _checked(direction: object, above: object, name: str) -> float:
-    if not isinstance(direction, Direction):
-        raise SteerError(
-            f"{name}: expected a Direction, got {type(direction).__name__}. Estimators give one a "
-            "hook point: mean_difference(activations)[hook_name]."
-        )
-    _ = direction.unit
-    threshold = number(above, f"{name}, above")
-    if not isfinite(threshold):
-        raise NonFiniteError(f"{direction.hook_name}: above={threshold} is no threshold.")
-    return threshold
-
-
 def _require_same_shape(direction: Direction, acts: Acts) -> None:
     if acts.shape[2:] != direction.vector.shape:
         raise MismatchError(
-            f"{direction.hook_name} holds {tuple(acts.shape[2:])} numbers a token; the condition's "
-            f"direction has {tuple(direction.vector.shape)}. Is it of another model?"
+            f"{direction.hook_name} holds numbers of shape {tuple(acts.shape[2:])} a token, the "
+            f"condition's direction {tuple(direction.vector.shape)}. Is it of another model?"
         )

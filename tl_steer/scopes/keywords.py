@@ -4,15 +4,16 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Annotated, Any
 from unicodedata import normalize
 
 import regex
 
+from tl_steer.arguments import Count, Words, checked
 from tl_steer.errors import SteerError
 from tl_steer.files.stored_names import stored_as
 from tl_steer.lens.context import Context
-from tl_steer.scopes.given import one_by_one, truth, whole_number
+from tl_steer.scopes.given import one_by_one
 from tl_steer.scopes.scripts import as_written, whole_word
 from tl_steer.scopes.text import View, own_tokens
 from tl_steer.shapes import TokenMask
@@ -37,19 +38,19 @@ class _Last:
 class _After:
     n: int
 
-    def __post_init__(self) -> None:
-        if whole_number(self.n, "after") < 1:
-            raise SteerError(f"after({self.n}): at least one token after the word.")
-
     def __call__(self, view: View, found: range) -> range:
         return range(found.stop, min(found.stop + self.n, view.stop))
 
 
-Take = Callable[[View, range], range]
+Take = Annotated[
+    Callable[[View, range], range],
+    Words("a function of a text and columns", "functions", "Use .last() or .after(n)."),
+]
 """From the columns that a match overlaps to those that are marked for it."""
 
 
 @stored_as("Matching")
+@checked
 @dataclass(frozen=True)
 class Matching:
     """Tokens of all matches of a regular expression.
@@ -72,13 +73,12 @@ class Matching:
     def __post_init__(self) -> None:
         """Compile once, and so see mistakes before a model runs."""
         object.__setattr__(self, "pattern", _compiled(self.pattern))
-        _require_take(self.take)
 
     def last(self) -> "Matching":
         """Only the last token of each match: there the whole word has been read."""
         return replace(self, take=_Last())
 
-    def after(self, n: int) -> "Matching":
+    def after(self, n: Count) -> "Matching":
         """The n tokens after each match, instead of its own.
 
         Raises:
@@ -96,6 +96,7 @@ class Matching:
 
 
 @stored_as("Keywords")
+@checked
 @dataclass(frozen=True)
 class Keywords:
     """Tokens of some words, wherever they stand: ``Keywords("film", "movie")``.
@@ -129,24 +130,20 @@ class Keywords:
     ) -> None:
         """Take words, or phrases of several words; or one list of them."""
         several = one_by_one(words)
-        for word in several:
-            if not isinstance(word, str):
-                raise SteerError(f"Keywords: expected words, got {word!r}.")
         if not several or not all(word.strip() for word in several):
             raise SteerError(
                 f"Keywords{several!r}: give at least one word, and none that is empty."
             )
         object.__setattr__(self, "words", several)
-        object.__setattr__(self, "whole_words", truth(whole_words, "Keywords, whole_words"))
-        object.__setattr__(self, "ignore_case", truth(ignore_case, "Keywords, ignore_case"))
+        object.__setattr__(self, "whole_words", whole_words)
+        object.__setattr__(self, "ignore_case", ignore_case)
         object.__setattr__(self, "take", take)
-        _require_take(take)
 
     def last(self) -> "Keywords":
         """Only the last token of each word."""
         return self._taking(_Last())
 
-    def after(self, n: int) -> "Keywords":
+    def after(self, n: Count) -> "Keywords":
         """The n tokens after each word, instead of its own.
 
         Raises:
@@ -183,14 +180,6 @@ def _columns(pattern: "re.Pattern[str] | regex.Pattern", take: Take, view: View)
     for match in pattern.finditer(view.text):
         if match.end() > match.start():
             yield from take(view, view.overlapping(match.span()))
-
-
-def _require_take(take: object) -> None:
-    if not callable(take):
-        raise SteerError(
-            f"take={take!r}: expected a function from what is known of a text and the columns of a "
-            "match to columns. Use .last() or .after(n)."
-        )
 
 
 def _compiled(pattern: Any) -> "re.Pattern[str] | regex.Pattern":

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from tl_steer.arguments import checked
 from tl_steer.files.stored_names import stored_as
 from tl_steer.lens.context import Context
 from tl_steer.lens.protocol import SteerableModel
@@ -11,6 +12,7 @@ from tl_steer.shapes import TokenMask
 
 
 @stored_as("Latched")
+@checked
 @dataclass(frozen=True)
 class Latched:
     """All tokens from the first one on that a scope or condition marks.

@@ -5,14 +5,16 @@ from dataclasses import dataclass
 
 import torch
 
+from tl_steer.arguments import checked
 from tl_steer.errors import SteerError
 from tl_steer.files.stored_names import stored_as
 from tl_steer.lens.context import Context
-from tl_steer.scopes.given import whole_numbers
+from tl_steer.scopes.given import one_by_one
 from tl_steer.shapes import TokenMask
 
 
 @stored_as("NthGenerated")
+@checked
 @dataclass(frozen=True)
 class NthGenerated:
     """Some of the generated tokens, counted from 0: ``NthGenerated(0)``, ``NthGenerated(0, 2)``.
@@ -28,7 +30,7 @@ class NthGenerated:
 
     def __init__(self, *which: int | Iterable[int]) -> None:
         """Take numbers; ``NthGenerated(range(5))`` is the first five."""
-        numbers = whole_numbers(which, "NthGenerated")
+        numbers = one_by_one(which)
         if not numbers or min(numbers) < 0:
             raise SteerError(
                 f"NthGenerated{numbers!r}: give numbers from 0 on, which is the first generated "

@@ -1,17 +1,18 @@
 """One decision for a text, made on its prompt."""
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
 from tl_steer.activations.leave_out import norms_of
+from tl_steer.arguments import Words, checked
 from tl_steer.errors import SteerError
 from tl_steer.files.stored_names import stored_as
 from tl_steer.lens.context import Context
 from tl_steer.lens.protocol import SteerableModel
 from tl_steer.scopes.conditions import Condition
-from tl_steer.scopes.given import truth
 from tl_steer.scopes.whole_prompt import require_whole_prompt
 from tl_steer.shapes import Acts, TokenMask
 
@@ -19,6 +20,7 @@ _MASSIVE = 10.0
 
 
 @stored_as("PerPrompt")
+@checked
 @dataclass(frozen=True, eq=False)
 class PerPrompt:
     """All tokens of the texts whose prompt, as a whole, meets a condition.
@@ -32,20 +34,18 @@ class PerPrompt:
         SteerError: For what is no condition.
     """
 
-    condition: Condition
+    condition: Annotated[
+        Condition,
+        Words(
+            "a condition, Projects(…) or Similar(…)",
+            "conditions",
+            "Of a scope, Latched(scope) makes one that stays.",
+        ),
+    ]
 
     last: bool = field(default=False, kw_only=True)
     """Ask about the prompt's last token instead of the mean, as for directions that were read by
     ``LastToken()``."""
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be asked about a mean."""
-        if not isinstance(self.condition, Condition):
-            raise SteerError(
-                f"PerPrompt({self.condition!r}): expected a condition, Projects(…) or Similar(…). "
-                "Of a scope, Latched(scope) makes one that stays."
-            )
-        truth(self.last, "PerPrompt, last")
 
     @property
     def reads(self) -> tuple[str, ...]:

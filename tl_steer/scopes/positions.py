@@ -7,43 +7,63 @@ own function is as good as these. Padding is never touched.
 from collections.abc import Callable
 from dataclasses import dataclass
 from inspect import signature
+from typing import Annotated
 
 from torch import Tensor
 
+from tl_steer.arguments import Words, checked
 from tl_steer.errors import SteerError
 from tl_steer.files.stored_names import stored_as
 from tl_steer.lens.context import Context
 from tl_steer.scopes.given import bounds
 from tl_steer.shapes import TokenMask
 
-Scope = Callable[[Context], TokenMask]
+
+def instead_of_scope(came: object) -> str:
+    """What a scope may be, and how a word becomes one."""
+    words = f" For tokens of a word write Keywords({came!r})." if isinstance(came, str) else ""
+    return (
+        "Scopes are everywhere, prompt, generated, last_prompt_token, a slice of positions such as "
+        f"slice(2, 5), and functions of the context.{words}"
+    )
+
+
+Scope = Annotated[
+    Callable[[Context], TokenMask],
+    Words("a scope", "scopes", instead_of_scope),
+]
 
 
 @stored_as("everywhere")
+@checked
 def everywhere(context: Context) -> TokenMask:
     """All tokens."""
     return context.real
 
 
 @stored_as("prompt")
+@checked
 def prompt(context: Context) -> TokenMask:
     """The tokens of the prompt."""
     return context.real & ~context.generated
 
 
 @stored_as("generated")
+@checked
 def generated(context: Context) -> TokenMask:
     """The tokens that the model wrote itself."""
     return context.generated
 
 
 @stored_as("last_prompt_token")
+@checked
 def last_prompt_token(context: Context) -> TokenMask:
     """The last token of the prompt, from which the first generated one is drawn."""
     return context.positions == context.prompt_lengths[:, None] - 1
 
 
 @stored_as("Positions")
+@checked
 @dataclass(frozen=True)
 class Positions:
     """Tokens from ``start`` to before ``stop``, as a slice of each row's real tokens.
@@ -98,13 +118,7 @@ def _require_scope(scope: object) -> None:
             f"{scope.__name__} is a class, not a scope: make one, {scope.__name__}(…)."
         )
     if not callable(scope):
-        words = (
-            f" For tokens of a word write Keywords({scope!r})." if isinstance(scope, str) else ""
-        )
-        raise SteerError(
-            f"{scope!r} is not a scope. Use everywhere, prompt, generated, last_prompt_token, "
-            f"a slice of positions such as slice(2, 5), or a function of the context.{words}"
-        )
+        raise SteerError(f"{scope!r} is not a scope. {instead_of_scope(scope)}")
     try:
         hash(scope)
     except TypeError:

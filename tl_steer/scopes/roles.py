@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
 
+from tl_steer.arguments import checked
 from tl_steer.errors import SteerError
 from tl_steer.files.stored_names import stored_as
 from tl_steer.lens.context import Context
@@ -57,6 +58,7 @@ class Turns:
         return re.compile("|".join(map(marker_pattern, self.closings)))
 
 
+@checked
 def role(model: SteerableModel, name: str) -> Turns:
     """Make a scope of what one role says: ``role(model, "user")``.
 

@@ -3,16 +3,18 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from tl_steer.arguments import checked
 from tl_steer.errors import SteerError
 from tl_steer.files.stored_names import stored_as
 from tl_steer.lens.context import Context
-from tl_steer.scopes.given import truth, whole_numbers
+from tl_steer.scopes.given import one_by_one
 from tl_steer.scopes.scripts import SENTENCE_END
 from tl_steer.scopes.text import Span, View, own_tokens
 from tl_steer.shapes import TokenMask
 
 
 @stored_as("Sentences")
+@checked
 @dataclass(frozen=True)
 class Sentences:
     """Tokens of some sentences, counted from 0: ``Sentences(0)``, ``Sentences(1, 2)``.
@@ -34,11 +36,11 @@ class Sentences:
 
     def __init__(self, *which: int | Iterable[int], of_generated: bool = False) -> None:
         """Take numbers, or a list of them."""
-        numbers = whole_numbers(which, "Sentences")
+        numbers = one_by_one(which)
         if not numbers:
             raise SteerError("Sentences() of no number marks nothing; 0 is the first one.")
         object.__setattr__(self, "which", numbers)
-        object.__setattr__(self, "of_generated", truth(of_generated, "Sentences, of_generated"))
+        object.__setattr__(self, "of_generated", of_generated)
 
     def __call__(self, context: Context) -> TokenMask:
         """Mark the tokens of this pass."""

@@ -9,12 +9,13 @@ from sklearn.metrics import roc_curve
 from torch import Tensor
 
 from tl_steer.activations.activations import Activations
+from tl_steer.arguments import checked
 from tl_steer.directions.direction import Direction
 from tl_steer.errors import DataError, MismatchError, NonFiniteError, SteerError
 from tl_steer.scopes.conditions import Condition, Projects, Similar
-from tl_steer.scopes.given import number
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class Threshold:
     """A threshold, and how often a condition fires at it."""
@@ -48,6 +49,7 @@ class Threshold:
         return float(fires[positive].mean()), float(fires[~positive].mean())
 
 
+@checked
 def fit_threshold(
     activations: Activations,
     direction: Direction,
@@ -77,19 +79,11 @@ def fit_threshold(
         DataError: For texts without classes, or of one class only; for moments.
         NonFiniteError: For NaN or infinity among the activations.
     """
-    share = number(false_fires, "false_fires")
-    if not 0 <= share < 1:
-        raise SteerError(f"false_fires={share}: a share from 0 to under 1, such as 0.05.")
-    if condition not in (Projects, Similar):
-        raise SteerError(f"condition={condition!r}: expected the class, Projects or Similar.")
-    if not isinstance(activations, Activations):
-        raise SteerError(
-            f"fit_threshold: expected Activations, got {type(activations).__name__}. "
-            "capture(model, texts, at=…) reads them."
-        )
+    if not 0 <= false_fires < 1:
+        raise SteerError(f"false_fires={false_fires}: a share from 0 to under 1, such as 0.05.")
     scores, positive = _scored(condition(direction, above=0.0), activations)
     false, hits, at_least = roc_curve(positive, scores, drop_intermediate=False)
-    chosen = int(np.flatnonzero(false <= share)[-1])
+    chosen = int(np.flatnonzero(false <= false_fires)[-1])
     # The curve says "at least"; a condition fires above: half way down to the next score is both.
     below = at_least[min(chosen + 1, len(at_least) - 1)]
     if chosen == 0:

@@ -5,8 +5,8 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
 
+from tl_steer.arguments import checked
 from tl_steer.errors import SteerError
-from tl_steer.interventions.protocol import Intervention
 from tl_steer.lens.holding import hold
 from tl_steer.lens.hook_points import Attached, attach, points
 from tl_steer.lens.kept_cache import keep_cache
@@ -14,12 +14,14 @@ from tl_steer.lens.paths import model_of
 from tl_steer.lens.protocol import Host
 from tl_steer.lens.reads_padding import refuse_padding
 from tl_steer.lens.timeline import Timeline
+from tl_steer.steering.given import SteeringLike, as_steering
 from tl_steer.steering.hooks import Board, what_is_read
 from tl_steer.steering.steering import PromptLengths, Steering
 from tl_steer.steering.unmarked import Marked
 from tl_steer.strengths.strength import Strength
 
 
+@checked
 class Steered:
     """A model that is steered between entering and leaving a block; made by :func:`steer`.
 
@@ -179,9 +181,10 @@ class Steered:
         return f"{'Steered' if self._board is not None else 'Not steered'}: {self.steering!r}"
 
 
+@checked
 def steer(
     model: Host,
-    *interventions: Intervention | Steering,
+    *interventions: SteeringLike,
     prompt_lengths: PromptLengths = None,
 ) -> Steered:
     """Steer a model for the length of a block; whatever runs in it is steered.
@@ -191,7 +194,7 @@ def steer(
 
     Args:
         model: Any TransformerLens model.
-        interventions: Interventions, in order, or one :class:`Steering`.
+        interventions: Interventions, in order, or a list of them, or one :class:`Steering`.
         prompt_lengths: Tokens of each row that count as the prompt; by default all of the first
             pass of a sequence.
 
@@ -206,10 +209,10 @@ def steer(
         >>> with ts.steer(model, ts.Add(joy, 4.0)):
         ...     model.generate("This movie is")
     """
-    if len(interventions) == 1 and isinstance(interventions[0], Steering):
-        return Steered(model, interventions[0], prompt_lengths)
-    plain: list[Any] = list(interventions)
-    return Steered(model, Steering(*plain), prompt_lengths)
+    if len(interventions) == 1:
+        return Steered(model, as_steering(interventions[0]), prompt_lengths)
+    several: list[Any] = list(interventions)
+    return Steered(model, Steering(*several), prompt_lengths)
 
 
 def in_part(model: Host, steering: Steering, *, prompt_lengths: PromptLengths = None) -> Steered:

@@ -6,13 +6,17 @@ from dataclasses import dataclass
 from weakref import finalize
 
 import torch
-from torch import Tensor
 
+from tl_steer.arguments import Index, checked, means
 from tl_steer.directions.direction import Direction
 from tl_steer.errors import MismatchError, SteerError
 from tl_steer.frozen import FrozenDict
 from tl_steer.interventions.add import Add
-from tl_steer.interventions.protocol import Intervention, require_intervention, with_strength
+from tl_steer.interventions.protocol import (
+    Intervention,
+    instead_of_intervention,
+    with_strength,
+)
 from tl_steer.lens.holding import only_here
 from tl_steer.lens.hook_names import passes_before, require_readable, require_writable
 from tl_steer.lens.hook_points import HookFunction
@@ -26,9 +30,12 @@ from tl_steer.steering.hooks import Board, needs_context, what_is_read
 from tl_steer.steering.layers import divided
 from tl_steer.strengths.strength import Strength
 
-PromptLengths = Sequence[int] | Tensor | None
+PromptLengths = Sequence[Index] | None
+"""Tokens of each row that count as its prompt: numbers from 0 on, in a list or a tensor."""
 
 
+@checked
+@means("a Steering", instead=instead_of_intervention)
 @dataclass(frozen=True, eq=False, init=False)
 class Steering:
     """Several interventions, in order, each with a name and a switch.
@@ -55,8 +62,6 @@ class Steering:
     def __init__(self, *interventions: Intervention, **named: Intervention) -> None:
         """Put interventions together."""
         numbered = {str(number): each for number, each in enumerate(interventions, start=1)}
-        for name, each in (numbered | named).items():
-            require_intervention(each, by=f"intervention {name}")
         object.__setattr__(self, "interventions", FrozenDict(numbered | named))
         object.__setattr__(self, "switched_off", frozenset())
         object.__setattr__(self, "_note", "")

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from tl_steer.activations.activations import Activations
 from tl_steer.activations.leave_out import norms_of
+from tl_steer.arguments import checked
 from tl_steer.directions.direction import Direction
 from tl_steer.errors import DataError, MismatchError, SteerError
 from tl_steer.lens.context import Context
@@ -21,12 +22,12 @@ from tl_steer.scopes.statistics import projection
 from tl_steer.shapes import Acts, TokenStrengths
 from tl_steer.strengths.product import Product
 from tl_steer.strengths.projections import class_means_along
-from tl_steer.strengths.requirements import require_finite
 from tl_steer.strengths.strength import Strength, chosen_rows
 
 _NOT_THE_FIRST = Positions(1)
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class AsNeeded:
     """A strength that a probe on the text so far turns down.
@@ -70,7 +71,6 @@ class AsNeeded:
     def __post_init__(self) -> None:
         """Check what can be checked without a model."""
         _ = self.probe.unit, self._product
-        require_finite(self, full_at=self.full_at, none_at=self.none_at)
         if self.full_at == self.none_at:
             raise SteerError(
                 f"AsNeeded: full_at and none_at are both {self.full_at}; nothing lies between them."

@@ -3,15 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tl_steer.arguments import checked
 from tl_steer.lens.context import Context
 from tl_steer.lens.places import Places
 from tl_steer.lens.protocol import SteerableModel
 from tl_steer.scopes.attention import Attention
 from tl_steer.scopes.positions import Scope
 from tl_steer.shapes import Acts, TokenStrengths
-from tl_steer.strengths.requirements import require_finite
 
 
+@checked
 @dataclass(frozen=True)
 class AttentionTo:
     """Act on a token as much as it attends to the tokens of a scope: ``α · Σ_k A[query, k]``.
@@ -43,7 +44,6 @@ class AttentionTo:
         """Take a scope, one pattern or layer or several, and heads; all of them by default."""
         object.__setattr__(self, "attention", Attention(keys, at, heads, strongest=strongest))
         object.__setattr__(self, "factor", factor)
-        require_finite(self, factor=factor)
 
     @property
     def reads(self) -> tuple[str, ...]:

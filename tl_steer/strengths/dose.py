@@ -7,16 +7,17 @@ from functools import cached_property
 import torch
 
 from tl_steer.activations.leave_out import norms_of
+from tl_steer.arguments import checked
 from tl_steer.directions.direction import Direction
 from tl_steer.directions.expected import require_directions
-from tl_steer.errors import MismatchError
 from tl_steer.lens.context import Context
 from tl_steer.lens.on_device import OnDevice
 from tl_steer.lens.protocol import SteerableModel
 from tl_steer.shapes import Acts, TokenStrengths
-from tl_steer.strengths.requirements import require_finite
+from tl_steer.strengths.strength import require_rows
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class Dose:
     """The strength at which what is added is a given share of the activation: ``α = dose ‖h‖/‖v‖``.
@@ -40,9 +41,6 @@ class Dose:
 
     def __post_init__(self) -> None:
         """Check what can be checked without a model."""
-        require_finite(self, dose=self.dose)
-        if not self.directions:
-            raise MismatchError("Dose of no direction; give one, or one for each row.")
         for each in self.directions:
             _ = each.unit
 
@@ -60,6 +58,7 @@ class Dose:
         """Keep the directions of some rows, in the order asked for."""
         if self.n_rows is None:
             return self
+        require_rows(index, self.n_rows)
         return replace(self, direction=[self.directions[row] for row in index])
 
     def check_fits(self, model: SteerableModel, hook_name: str) -> None:

@@ -3,6 +3,7 @@
 import warnings
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 
 import torch
 from jaxtyping import Float
@@ -13,8 +14,9 @@ from torch import Tensor
 
 from tl_steer.activations.activations import Activations
 from tl_steer.activations.moments import Moments
+from tl_steer.arguments import Confidence, checked
 from tl_steer.directions.requirements import require_finite
-from tl_steer.errors import DataError, SteerError
+from tl_steer.errors import DataError, MismatchError, NonFiniteError, SteerError
 from tl_steer.lens.protocol import ModelInfo
 from tl_steer.shapes import Examples
 
@@ -25,6 +27,7 @@ class AveragesWarning(UserWarning):
     """An ellipsoid of averages over tokens is too small for single tokens."""
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class Ellipsoid:
     """Where activations of a hook point usually are: an ellipsoid in the space of their main axes.
@@ -44,11 +47,21 @@ class Ellipsoid:
     whitening: Float[Tensor, "component d"]
     """``A``, float64."""
 
-    level: float
+    level: Confidence
     """Share of a normal distribution that is inside."""
 
     model: ModelInfo
     """Whose activations they are."""
+
+    def __post_init__(self) -> None:
+        """Refuse parts that do not belong together."""
+        if not len(self.whitening) or self.whitening.shape[1] != len(self.mean):
+            raise MismatchError(
+                f"{self.hook_name}: a whitening of shape {tuple(self.whitening.shape)} and a mean "
+                f"of {len(self.mean)} numbers; as many columns as numbers are wanted."
+            )
+        if not bool(self.mean.isfinite().all() and self.whitening.isfinite().all()):
+            raise NonFiniteError(f"{self.hook_name}: an ellipsoid holds NaN or infinity.")
 
     @classmethod
     def fit(
@@ -57,7 +70,7 @@ class Ellipsoid:
         hook_name: str,
         *,
         components: float = 0.4,
-        level: float = 0.95,
+        level: Confidence = 0.95,
         positive: bool = True,
         negative: bool = False,
     ) -> "Ellipsoid":
@@ -86,8 +99,6 @@ class Ellipsoid:
         Warns:
             AveragesWarning: For activations that are averages over tokens.
         """
-        if not 0 < level < 1:
-            raise SteerError(f"level={level}: a share between 0 and 1, such as 0.95, is wanted.")
         if not (0 < components < 1 or (components >= 1 and components == int(components))):
             raise SteerError(
                 f"components={components}: a whole number from 1 on, or a share of the variance "
@@ -125,7 +136,16 @@ class Ellipsoid:
         return float(chi2.ppf(self.level, self.components))
 
     def squared_distance(self, vectors: Examples) -> Float[Tensor, " example"]:
-        """Compute ``‖A (h − μ)‖²`` of vectors, in float64."""
+        """Compute ``‖A (h − μ)‖²`` of vectors, in float64.
+
+        Raises:
+            MismatchError: For vectors of another width.
+        """
+        if prod(vectors.shape[1:]) != len(self.mean):
+            raise MismatchError(
+                f"{self.hook_name}: vectors of shape {tuple(vectors.shape)} came; each needs "
+                f"{len(self.mean)} numbers."
+            )
         whitened = (vectors.detach().cpu().flatten(1).double() - self.mean) @ self.whitening.T
         return whitened.square().sum(-1)
 

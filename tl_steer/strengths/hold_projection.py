@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from tl_steer.activations.activations import Activations
+from tl_steer.arguments import NotNegative, Positive, checked
 from tl_steer.directions.direction import Direction
 from tl_steer.lens.context import Context
 from tl_steer.lens.on_device import OnDevice
@@ -17,14 +18,10 @@ from tl_steer.scopes.positions import Scope, as_scope, generated
 from tl_steer.scopes.statistics import projection
 from tl_steer.shapes import Acts, TokenStrengths
 from tl_steer.strengths.projections import class_means_along
-from tl_steer.strengths.requirements import (
-    require_at_least,
-    require_finite,
-    require_positive,
-    require_same_place,
-)
+from tl_steer.strengths.requirements import require_same_place
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class HoldProjection:
     """The strength that brings ``v̂ᵀh`` to a target value, or part of the way.
@@ -59,18 +56,18 @@ class HoldProjection:
     target: float
     """Where ``v̂ᵀh`` is to be, in activation units."""
 
-    gain: float = field(default=1.0, kw_only=True)
+    gain: NotNegative = field(default=1.0, kw_only=True)
     """Share of a token's own error that is made up for at once."""
 
-    integral: float = field(default=0.0, kw_only=True)
+    integral: NotNegative = field(default=0.0, kw_only=True)
     """Share of the summed error of the tokens before that is made up for; 0 for none."""
 
-    windup: float | None = field(default=None, kw_only=True)
+    windup: Positive | None = field(default=None, kw_only=True)
     """The sum ``I`` never leaves ``[−windup, windup]``, in activation units, at any token: what
     goes beyond is forgotten, so that the sum turns round as soon as the error does. ``None`` for no
     cap."""
 
-    at_most: float | None = field(default=None, kw_only=True)
+    at_most: NotNegative | None = field(default=None, kw_only=True)
     """Cap on ``|α|``; ``None`` for none."""
 
     over: Scope | slice = field(default=generated, kw_only=True)
@@ -79,12 +76,6 @@ class HoldProjection:
     def __post_init__(self) -> None:
         """Check what can be checked without a model."""
         _ = self.direction.unit
-        require_finite(self, target=self.target)
-        require_at_least(self, 0, gain=self.gain, integral=self.integral)
-        if self.windup is not None:
-            require_positive(self, windup=self.windup)
-        if self.at_most is not None:
-            require_at_least(self, 0, at_most=self.at_most)
         object.__setattr__(self, "over", as_scope(self.over))
 
     @classmethod
@@ -93,10 +84,10 @@ class HoldProjection:
         direction: Direction,
         activations: Activations,
         *,
-        gain: float = 1.0,
-        integral: float = 0.0,
-        windup: float | None = None,
-        at_most: float | None = None,
+        gain: NotNegative = 1.0,
+        integral: NotNegative = 0.0,
+        windup: Positive | None = None,
+        at_most: NotNegative | None = None,
         over: Scope | slice = generated,
     ) -> "HoldProjection":
         """Hold the projection where the mean of the positive texts has it: ``target = v̂ᵀμ₊``.

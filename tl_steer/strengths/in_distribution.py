@@ -6,6 +6,7 @@ from functools import cached_property
 
 import torch
 
+from tl_steer.arguments import checked
 from tl_steer.directions.direction import Direction
 from tl_steer.errors import MismatchError
 from tl_steer.lens.context import Context
@@ -13,9 +14,10 @@ from tl_steer.lens.on_device import OnDevice
 from tl_steer.lens.protocol import SteerableModel, model_info
 from tl_steer.shapes import Acts, TokenStrengths
 from tl_steer.strengths.ellipsoid import Ellipsoid
-from tl_steer.strengths.requirements import require_finite, require_same_place
+from tl_steer.strengths.requirements import require_same_place
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class WithinDistribution:
     """The largest strength that keeps a token inside an ellipsoid.
@@ -46,7 +48,6 @@ class WithinDistribution:
     def __post_init__(self) -> None:
         """Check what can be checked without a model."""
         _ = self.direction.unit
-        require_finite(self, at_most=self.at_most)
         if self.direction.vector.numel() != len(self.ellipsoid.mean):
             raise MismatchError(
                 f"the direction has {self.direction.vector.numel()} numbers, the ellipsoid at "

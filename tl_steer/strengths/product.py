@@ -6,6 +6,7 @@ from functools import cached_property
 
 import torch
 
+from tl_steer.arguments import checked
 from tl_steer.errors import MismatchError, SteerError
 from tl_steer.lens.context import Context
 from tl_steer.lens.on_device import OnDevice
@@ -24,6 +25,7 @@ from tl_steer.strengths.strength import (
 )
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class Product:
     """Several strengths multiplied: ``α = α₁ · α₂ · …``.

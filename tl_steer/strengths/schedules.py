@@ -15,15 +15,16 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from tl_steer.arguments import Count, Index, Positive, checked
 from tl_steer.errors import NonFiniteError, SteerError
 from tl_steer.lens.context import Context
 from tl_steer.lens.on_device import OnDevice
 from tl_steer.shapes import Acts, Positions, TokenStrengths
-from tl_steer.strengths.requirements import require_at_least, require_finite, require_positive
 
 _AT_ONCE = 64
 
 
+@checked
 @dataclass(frozen=True)
 class FirstTokens:
     """The same strength for the first ``n`` generated tokens, then none.
@@ -35,7 +36,7 @@ class FirstTokens:
         NonFiniteError: For a strength that is NaN or infinite.
     """
 
-    n: int
+    n: Index
     """How many generated tokens."""
 
     strength: float = 1.0
@@ -44,11 +45,6 @@ class FirstTokens:
     on_prompt: bool = field(default=True, kw_only=True)
     """Whether prompt tokens get the strength too; otherwise they get 0."""
 
-    def __post_init__(self) -> None:
-        """Check the numbers."""
-        require_at_least(self, 0, n=self.n)
-        require_finite(self, strength=self.strength)
-
     def __call__(self, acts: Acts, context: Context) -> TokenStrengths:
         """Give the strength to tokens before the n-th."""
         # Compared before prompt tokens become index 0, so that n = 0 leaves the prompt steered.
@@ -56,6 +52,7 @@ class FirstTokens:
         return early if self.on_prompt else torch.where(context.generated, early, 0.0)
 
 
+@checked
 @dataclass(frozen=True)
 class LinearDecay:
     """From full strength down to none, in a straight line: ``α(i) = strength · max(1 − i/n, 0)``.
@@ -65,7 +62,7 @@ class LinearDecay:
         NonFiniteError: For a strength that is NaN or infinite.
     """
 
-    n: int
+    n: Count
     """The index from which on nothing is added."""
 
     strength: float = 1.0
@@ -74,11 +71,6 @@ class LinearDecay:
     on_prompt: bool = field(default=True, kw_only=True)
     """Whether prompt tokens get the strength of index 0; otherwise they get 0."""
 
-    def __post_init__(self) -> None:
-        """Check the numbers."""
-        require_positive(self, n=self.n)
-        require_finite(self, strength=self.strength)
-
     def __call__(self, acts: Acts, context: Context) -> TokenStrengths:
         """Give each token what its index says."""
         index = _index_from_zero(context).float()
@@ -86,6 +78,7 @@ class LinearDecay:
         return _with_prompt(line, context, self.on_prompt)
 
 
+@checked
 @dataclass(frozen=True)
 class ExponentialDecay:
     """Half as strong after every so many tokens: ``α(i) = strength · 2^(−i / half_life)``.
@@ -95,7 +88,7 @@ class ExponentialDecay:
         NonFiniteError: For numbers that are NaN or infinite.
     """
 
-    half_life: float
+    half_life: Positive
     """Generated tokens until the strength is halved."""
 
     strength: float = 1.0
@@ -104,11 +97,6 @@ class ExponentialDecay:
     on_prompt: bool = field(default=True, kw_only=True)
     """Whether prompt tokens get the strength of index 0; otherwise they get 0."""
 
-    def __post_init__(self) -> None:
-        """Check the numbers."""
-        require_positive(self, half_life=self.half_life)
-        require_finite(self, strength=self.strength)
-
     def __call__(self, acts: Acts, context: Context) -> TokenStrengths:
         """Give each token what its index says."""
         index = _index_from_zero(context).float()
@@ -116,6 +104,7 @@ class ExponentialDecay:
         return _with_prompt(curve, context, self.on_prompt)
 
 
+@checked
 @dataclass(frozen=True)
 class WarmUp:
     """From nothing up to full strength, in a straight line: ``α(i) = strength · min(i/n, 1)``.
@@ -127,22 +116,18 @@ class WarmUp:
         NonFiniteError: For a strength that is NaN or infinite.
     """
 
-    n: int
+    n: Count
     """The index from which on the strength is full."""
 
     strength: float = 1.0
     """α in the end."""
-
-    def __post_init__(self) -> None:
-        """Check the numbers."""
-        require_positive(self, n=self.n)
-        require_finite(self, strength=self.strength)
 
     def __call__(self, acts: Acts, context: Context) -> TokenStrengths:
         """Give each token what its index says."""
         return self.strength * (_index_from_zero(context).float() / self.n).clamp(max=1)
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class ByIndex:
     """A function of your own, from the generated index to a strength: ``α(i) = function(i)``.
@@ -163,11 +148,6 @@ class ByIndex:
 
     def __post_init__(self) -> None:
         """Ask for the first number."""
-        if not callable(self.function):
-            raise SteerError(
-                f"ByIndex: {self.function!r} is no function; ByIndex(lambda i: 4.0 / (i + 1)) is "
-                "how it is meant."
-            )
         _number(self.function, 0)
 
     @cached_property

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
 
+from tl_steer.arguments import Words
 from tl_steer.errors import MismatchError, NonFiniteError, SteerError
 from tl_steer.lens.context import Context
 from tl_steer.lens.protocol import SteerableModel
@@ -19,7 +20,15 @@ It may have ``reads``, a tuple of hook names that it asks :meth:`Context.read` f
 ``check_fits(model, hook_name)``, which refuses what it was not made for.
 """
 
-Strength = float | Sequence[float] | Tensor | StrengthFunction
+Strength = Annotated[
+    float | Sequence[float] | Tensor | StrengthFunction,
+    Words(
+        "a strength",
+        "strengths",
+        "A strength is a number, one for each row of a batch, or a function of the activations and "
+        "the context.",
+    ),
+]
 """A number, one for each row of a batch, or a function of what the model is doing."""
 
 
@@ -52,6 +61,8 @@ def as_strength(strength: Any, *, hook_name: str) -> Numbers | StrengthFunction:
     if callable(strength):
         function: StrengthFunction = strength
         return function
+    if isinstance(strength, Tensor) and (strength.is_complex() or strength.dtype == torch.bool):
+        raise SteerError(f"{hook_name}: expected a strength, got {strength.dtype}; give numbers.")
     try:
         values = torch.as_tensor(strength, dtype=torch.float32).detach().cpu()
     except (TypeError, ValueError, RuntimeError) as error:
@@ -78,11 +89,25 @@ def rows_of(strength: Any) -> int | None:
 
 def chosen_rows(strength: Any, index: Sequence[int]) -> Any:
     """Keep what a strength says of some rows, in the order asked for."""
-    if rows_of(strength) is None:
+    n_rows = rows_of(strength)
+    if n_rows is None:
         return strength
+    require_rows(index, n_rows)
     if callable(strength):
         return strength.rows(index)
     return torch.as_tensor(strength)[list(index)]
+
+
+def require_rows(index: Sequence[int], n_rows: int) -> None:
+    """Refuse rows that there are no settings for.
+
+    Raises:
+        MismatchError: With their numbers.
+    """
+    if not all(0 <= row < n_rows for row in index):
+        raise MismatchError(
+            f"rows {list(index)[:8]} were asked for; there are settings for rows 0 to {n_rows - 1}."
+        )
 
 
 def check_fits(strength: Any, model: SteerableModel, hook_name: str) -> None:

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from tl_steer.arguments import Count, Positive, Seed, checked
 from tl_steer.batching import halving
 from tl_steer.data.preferences import Preferences
 from tl_steer.directions.direction import Direction
@@ -25,21 +26,22 @@ Margins = Float[Tensor, " pair"]
 """``log π(chosen) − log π(rejected)`` of each pair, in nats."""
 
 
+@checked
 def bipo(
     model: SteerableModel,
     preferences: Preferences,
     *,
     at: Place,
     beta: float = 0.1,
-    steps: int = 100,
-    learning_rate: float = 0.01,
-    batch_size: int = 8,
+    steps: Count = 100,
+    learning_rate: Positive = 0.01,
+    batch_size: Count = 8,
     held_out: float = 0.2,
-    every: int = 10,
-    patience: int = 5,
-    seed: int = 0,
+    every: Count = 10,
+    patience: Count = 5,
+    seed: Seed = 0,
     chat: Chat | None = None,
-    max_tokens: int | None = None,
+    max_tokens: Count | None = None,
     progress: bool = True,
 ) -> Trained:
     """Train a direction on preferences, so that ``+v`` prefers one answer and ``−v`` the other.
@@ -153,12 +155,13 @@ def preference_loss(
     return softplus(-beta * signs * gained)
 
 
+@checked
 def preference_margins(
     model: SteerableModel,
     preferences: Preferences,
     *,
     chat: Chat | None = None,
-    max_tokens: int | None = None,
+    max_tokens: Count | None = None,
 ) -> Margins:
     """Measure by how much the model, as it is now, prefers the chosen answers.
 

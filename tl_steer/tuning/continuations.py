@@ -11,7 +11,7 @@ from tl_steer.batching import default_max_tokens, halving, length_sorted
 from tl_steer.errors import DataError, NonFiniteError, SteerError
 from tl_steer.lens.forward import run_logits, run_to_layer
 from tl_steer.lens.hook_names import layer_of
-from tl_steer.lens.protocol import SteerableModel, device_of, dtype_of
+from tl_steer.lens.protocol import SteerableModel, device_of, dtype_of, overflow_advice
 from tl_steer.lens.tokens import Batch, Chat, TokenIds, check_lengths, pad, pad_id, tokenize
 from tl_steer.tuning.frozen import reading, wide
 
@@ -125,10 +125,7 @@ def mean_norm(model: SteerableModel, rows: Sequence[TokenIds], at: str) -> float
             norms += [found.cpu() for _, found in halving(run, batch)]
     every = torch.cat(norms)
     if not bool(torch.isfinite(every).all()):
-        raise NonFiniteError(
-            f"{at}: the activations hold NaN or infinity. A model in float16 may have overflowed "
-            "there; load it in bfloat16 or float32."
-        )
+        raise NonFiniteError(f"{at}: the activations hold NaN or infinity.{overflow_advice(model)}")
     mean = float(every[every <= _MASSIVE * every.median()].mean())
     if not mean > 0:
         raise NonFiniteError(f"{at}: all activations are zero there, so that nothing has a scale.")

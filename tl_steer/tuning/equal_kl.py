@@ -8,9 +8,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from tl_steer.arguments import Positive, checked
 from tl_steer.batching import default_max_tokens, halving, length_sorted
 from tl_steer.directions.direction import Direction
-from tl_steer.errors import MismatchError
+from tl_steer.errors import DataError, MismatchError
 from tl_steer.interventions.add import Add
 from tl_steer.lens.forward import run_logits
 from tl_steer.lens.paths import host_for
@@ -18,7 +19,7 @@ from tl_steer.lens.protocol import SteerableModel, device_of, dtype_of, require_
 from tl_steer.lens.tokens import TokenIds, pad, pad_id, tokenize
 from tl_steer.scopes.positions import Scope, everywhere
 from tl_steer.shapes import Rows
-from tl_steer.steering import Steering, in_part
+from tl_steer.steering import Steering, SteeringLike, as_steering, in_part
 
 NEAR = 0.02
 """A search ends within this share of its limit, below it."""
@@ -26,6 +27,7 @@ NEAR = 0.02
 _TRIES = 16
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class NextTokenKL:
     """Measures what steering does to the token after each of some prompts.
@@ -42,7 +44,13 @@ class NextTokenKL:
 
     @classmethod
     def on(cls, model: SteerableModel, prompts: Sequence[str]) -> "NextTokenKL":
-        """Read the prompts with the model as it is."""
+        """Read the prompts with the model as it is.
+
+        Raises:
+            DataError: For no prompt.
+        """
+        if not prompts:
+            raise DataError("no prompt came to measure on.")
         return cls.on_rows(model, tokenize(model, prompts))
 
     @classmethod
@@ -53,7 +61,7 @@ class NextTokenKL:
             found.update(zip(part, log_probs, strict=True))
         return cls(model, rows, torch.stack([found[row] for row in range(len(rows))]))
 
-    def of_rows(self, steering: Steering, rows: Sequence[TokenIds] | None = None) -> Rows:
+    def of_rows(self, steering: SteeringLike, rows: Sequence[TokenIds] | None = None) -> Rows:
         """KL of each row.
 
         Args:
@@ -64,6 +72,7 @@ class NextTokenKL:
         Raises:
             MismatchError: For other numbers of rows than a multiple of the prompts.
         """
+        steering = as_steering(steering)
         if rows is None:
             rows = [*self.prompts] * max(1, (steering.n_rows or 0) // len(self.prompts))
         if len(rows) % len(self.prompts) or steering.n_rows not in (None, len(rows)):
@@ -98,19 +107,21 @@ class NextTokenKL:
         return self.of_rows(Steering(add), rows).view(len(directions), n).mean(1)
 
 
-def mean_kl(model: SteerableModel, prompts: Sequence[str], steering: Steering) -> float:
+@checked
+def mean_kl(model: SteerableModel, prompts: Sequence[str], steering: SteeringLike) -> float:
     """``KL(steered ‖ unsteered)`` of the token after each prompt, in nats; the mean over them."""
     require_steerable(model)
     return float(NextTokenKL.on(model, prompts).of_rows(steering).mean())
 
 
+@checked
 def dose_at_kl(
     model: SteerableModel,
     prompts: Sequence[str],
-    made: Callable[[float], Steering],
-    limit: float,
+    made: Callable[[float], SteeringLike],
+    limit: Positive,
     *,
-    first: float = 0.1,
+    first: Positive = 0.1,
 ) -> tuple[float, float]:
     """Look for a dose with a certain mean KL, from below.
 
@@ -130,13 +141,14 @@ def dose_at_kl(
     return search.low, search.reached
 
 
+@checked
 def strengths_at_kl(
     measure: NextTokenKL,
     directions: Sequence[Direction],
-    limit: float,
+    limit: Positive,
     *,
     scope: Scope | slice = everywhere,
-    first: float = 0.1,
+    first: Positive = 0.1,
 ) -> tuple[Rows, Rows]:
     """Look for the strength of each direction at which its addition has a certain mean KL.
 

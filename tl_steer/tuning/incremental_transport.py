@@ -10,8 +10,9 @@ from tl_steer.activations.activations import Activations
 from tl_steer.activations.capture import capture
 from tl_steer.activations.leave_out import LeaveOut
 from tl_steer.activations.reads import MeanOfTokens, Read
+from tl_steer.arguments import Count, checked
 from tl_steer.data.contrast import ContrastSet
-from tl_steer.directions.transport import TransportMap, linear_transport
+from tl_steer.directions.transport import TransportMap, linear_transport, require_support
 from tl_steer.frozen import FrozenDict
 from tl_steer.interventions.transport import Transport
 from tl_steer.lens.hook_names import order_of
@@ -21,6 +22,7 @@ from tl_steer.scopes.positions import Scope, everywhere
 from tl_steer.steering import Steering, in_part
 
 
+@checked
 def incremental_transport(
     model: SteerableModel,
     contrast: ContrastSet,
@@ -31,7 +33,7 @@ def incremental_transport(
     support: tuple[float, float] | None = (0.0, 1.0),
     scope: Scope | slice = everywhere,
     target_too: bool = True,
-    max_tokens: int | None = None,
+    max_tokens: Count | None = None,
     prepend_bos: bool | None = None,
     progress: bool = True,
 ) -> Mapping[str, TransportMap]:
@@ -71,6 +73,7 @@ def incremental_transport(
         NonFiniteError: For NaN or infinity, with the hook point.
     """
     require_steerable(model)
+    require_support(support)
     names = sorted(hook_names(model, at), key=order_of)
     fitted: dict[str, TransportMap] = {}
 

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from tl_steer.arguments import Count, checked
 from tl_steer.batching import default_max_tokens, halving, length_sorted
 from tl_steer.directions.direction import Direction
 from tl_steer.errors import DataError, MismatchError, NonFiniteError, SteerError
@@ -27,6 +28,7 @@ from tl_steer.steering import Steering, in_part
 _GRID = 8
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class StrengthsWithinKL:
     """For each prompt, the largest strength found within a KL budget, and what was measured there.
@@ -65,6 +67,7 @@ class StrengthsWithinKL:
         return table
 
 
+@checked
 def strength_within_kl(
     model: SteerableModel,
     prompts: str | Sequence[str],
@@ -77,7 +80,7 @@ def strength_within_kl(
     continuations: str | Sequence[str] | None = None,
     chat: Chat | None = None,
     prepend_bos: bool | None = None,
-    max_tokens: int | None = None,
+    max_tokens: Count | None = None,
     progress: bool = True,
 ) -> StrengthsWithinKL:
     """Find each prompt's largest strength whose next-token KL stays within a limit.

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from tl_steer.arguments import Count, Measured, Positive, Seed, checked
 from tl_steer.batching import halving
 from tl_steer.data.texts import plain_texts
 from tl_steer.directions.direction import Direction
@@ -42,6 +43,7 @@ _ORDER = (
 """What comes first within a block."""
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class Elicited:
     """Directions that were found without labels, in the order in which they were found."""
@@ -52,7 +54,7 @@ class Elicited:
     changes: tuple[float, ...]
     """The objective that each reached: how much it changes the later activations."""
 
-    radius: float
+    radius: Measured
     """In the activation's units."""
 
     losses: pd.DataFrame
@@ -67,22 +69,23 @@ class Elicited:
         return self.directions[index]
 
 
+@checked
 def melbo(
     model: SteerableModel,
     prompts: Sequence[str],
     *,
     at: Place,
     until: Place,
-    n: int = 4,
+    n: Count = 4,
     radius: float | None = None,
     power: float = 2.0,
     root: float | None = None,
     tokens: slice = slice(1, None),
-    steps: int = 60,
-    learning_rate: float = 0.3,
-    seed: int = 0,
+    steps: Count = 60,
+    learning_rate: Positive = 0.3,
+    seed: Seed = 0,
     chat: Chat | None = None,
-    max_tokens: int | None = None,
+    max_tokens: Count | None = None,
     progress: bool = True,
 ) -> Elicited:
     """Find vectors of one length that, added at one place, change a later one most.

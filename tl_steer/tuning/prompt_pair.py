@@ -8,6 +8,7 @@ import torch
 from tl_steer.activations.leave_out import LeaveOut
 from tl_steer.activations.reader import Reader
 from tl_steer.activations.reads import EveryToken
+from tl_steer.arguments import checked
 from tl_steer.directions.direction import Direction
 from tl_steer.directions.expected import require_directions
 from tl_steer.directions.provenance import Provenance
@@ -20,6 +21,7 @@ from tl_steer.lens.tokens import TokenIds, is_bos, pad, pad_id, tokenize
 _ALL = LeaveOut(bos=False, first=False, massive=None)
 
 
+@checked
 def activation_addition(
     model: SteerableModel,
     positive_prompt: str,
@@ -88,6 +90,7 @@ def activation_addition(
     )
 
 
+@checked
 def front_aligned(directions: Sequence[Direction], strength: float = 1.0) -> tuple[Add, ...]:
     """Add each direction at its own position: ``h'ₚ = hₚ + α vₚ`` from the front of a text.
 

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from tl_steer.arguments import Count, Positive, Seed, checked
 from tl_steer.batching import halving
 from tl_steer.data.contrast import ContrastSet
 from tl_steer.data.texts import plain_texts
@@ -38,23 +39,24 @@ Latents = Float[Tensor, "batch pos"]
 """``aₜ = ReLU(hₜ·w)``; zero where no token counts."""
 
 
+@checked
 def reft_r1(
     model: SteerableModel,
     texts: ContrastSet | Sequence[str],
     *,
     at: Place,
     prompts: Sequence[str] | None = None,
-    top_k: int = 8,
+    top_k: Count = 8,
     sparsity: float = 1.0,
-    steps: int = 100,
-    learning_rate: float = 0.2,
-    batch_size: int = 8,
+    steps: Count = 100,
+    learning_rate: Positive = 0.2,
+    batch_size: Count = 8,
     held_out: float = 0.2,
-    every: int = 10,
-    patience: int = 5,
-    seed: int = 0,
+    every: Count = 10,
+    patience: Count = 5,
+    seed: Seed = 0,
     chat: Chat | None = None,
-    max_tokens: int | None = None,
+    max_tokens: Count | None = None,
     progress: bool = True,
 ) -> Trained:
     """Train a direction that detects a property by its projection and writes it by addition.

@@ -12,6 +12,7 @@ from torch import Tensor
 from tl_steer.activations.activations import Activations
 from tl_steer.activations.capture import capture
 from tl_steer.activations.reads import EveryToken, TextTokens
+from tl_steer.arguments import Count, checked
 from tl_steer.data.contrast import ContrastSet
 from tl_steer.directions.direction import Direction
 from tl_steer.directions.provenance import Provenance
@@ -25,6 +26,7 @@ from tl_steer.tuning.sae import SparseAutoencoder, encoded, hook_name_of, prepen
 from tl_steer.tuning.sae_scores import OutputScores, input_score
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class SaeFeatures:
     """Features of a sparse autoencoder, the one that acts most on the output first."""
@@ -55,6 +57,7 @@ class SaeFeatures:
         return str(self.frame.to_html(index=False, float_format="{:.3g}".format))
 
 
+@checked
 def sae_features(
     model: SteerableModel,
     sae: SparseAutoencoder,
@@ -63,8 +66,8 @@ def sae_features(
     candidates: int | Sequence[int] = 32,
     prompts: Sequence[str] = ("From my experience,",),
     dose: float = 1.0,
-    k: int = 20,
-    max_tokens: int | None = None,
+    k: Count = 20,
+    max_tokens: Count | None = None,
     prepend_bos: bool | None = None,
     progress: bool = True,
 ) -> SaeFeatures:

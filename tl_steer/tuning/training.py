@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from tl_steer.arguments import checked
 from tl_steer.batching import halving
 from tl_steer.directions.direction import Direction
 from tl_steer.errors import DataError, NonFiniteError, SteerError
@@ -23,6 +24,7 @@ Scores = Callable[[Flat, list[int]], Float[Tensor, " row"]]
 """The same for held-out examples; of no step."""
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class Trained:
     """A direction that was trained, and how the training went."""
@@ -249,6 +251,6 @@ def _draws(rows: Sequence[int], schedule: Schedule) -> Iterator[list[int]]:
 
 def _not_finite(what: str, step: int) -> NonFiniteError:
     return NonFiniteError(
-        f"step {step}: the {what} is NaN or infinite. Lower learning_rate; a model in float16 may "
-        "have overflowed: load it in bfloat16 or float32."
+        f"step {step}: the {what} is NaN or infinite. Lower learning_rate; or, if the model runs "
+        "in float16, load it in bfloat16 or float32."
     )

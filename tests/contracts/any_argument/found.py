@@ -1,0 +1,129 @@
+"""What one or a few passes of the small model give."""
+
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+from any_argument.basics import AT, EARLY, FEW, PROMPTS, WORDS, Basics, Z
+from controls_of import REVIEWS
+from interventions_of import conceptor, erasure, transport
+from making import direction
+from strengths_of import ellipsoid
+
+import tl_steer as ts
+from tl_steer.causal.experiment import Experiment, experiment_of
+
+
+class Found(Basics):
+    """Activations, directions, and what was localized."""
+
+    @cached_property
+    def directions(self) -> ts.Directions:
+        return ts.Directions({name: direction(self.model, name) for name in (EARLY, AT)})
+
+    @cached_property
+    def activations(self) -> ts.Activations:
+        return ts.capture(self.model, REVIEWS, at=[EARLY, AT], progress=False)
+
+    @cached_property
+    def held_out(self) -> ts.Activations:
+        shuffled = REVIEWS.sample(5, seed=3)
+        return ts.capture(self.model, shuffled, at=[EARLY, AT], progress=False)
+
+    @cached_property
+    def heads(self) -> ts.Activations:
+        return ts.capture(self.model, REVIEWS, at=Z, progress=False)
+
+    @cached_property
+    def heads_held_out(self) -> ts.Activations:
+        return ts.capture(self.model, REVIEWS.sample(6, seed=1), at=Z, progress=False)
+
+    @cached_property
+    def generations(self) -> ts.Generations:
+        return ts.compare(self.model, PROMPTS, self.steering, FEW, progress=False)
+
+    @cached_property
+    def experiment(self) -> Experiment:
+        return experiment_of(
+            self.model, self.same_length, self.metric, at=AT, mode=ts.Denoising(),
+            positions=ts.AllPositions(), along=None, prepend_bos=None, chat=None,
+        )  # fmt: skip
+
+    @cached_property
+    def same_length(self) -> ts.ContrastSet:
+        return ts.ContrastSet(
+            ["the film was good", "a movie was great", "it was bright"],
+            ["the film was bad", "a movie was awful", "it was dull"],
+            paired=True,
+        )
+
+    @cached_property
+    def metric(self) -> ts.LogitDifference:
+        return ts.LogitDifference("good", "bad")
+
+    @cached_property
+    def localized(self) -> ts.Localization:
+        return ts.localize(
+            self.model, self.same_length, self.metric, at="blocks.*.hook_resid_post",
+            progress=False,
+        )  # fmt: skip
+
+    @cached_property
+    def heads_localized(self) -> ts.Localization:
+        return ts.localize(
+            self.model, self.same_length, self.metric, at=Z,
+            by=ts.attribution_patching, progress=False,
+        )  # fmt: skip
+
+    @cached_property
+    def positions_localized(self) -> ts.Localization:
+        return ts.localize(
+            self.model, self.same_length, self.metric, at="blocks.*.hook_resid_post",
+            positions=ts.EachPosition(), progress=False,
+        )  # fmt: skip
+
+    @cached_property
+    def certain(self) -> ts.Localization:
+        """As if the effects had been told from none."""
+        frame = self.localized.frame.assign(low=1.0, high=2.0, effect=1.5)
+        return replace(self.localized, frame=frame)
+
+    @cached_property
+    def verified(self) -> ts.Verification:
+        return ts.verify(self.localized, k=2, progress=False)
+
+    @cached_property
+    def paths(self) -> ts.PathEffects:
+        return ts.direct_effect(self.model, PROMPTS, self.direction, self.metric, progress=False)
+
+    @cached_property
+    def few_shot(self) -> ts.FewShot:
+        return ts.few_shot(WORDS, shots=2, n=2)
+
+    @cached_property
+    def threshold(self) -> Any:
+        return ts.fit_threshold(self.activations, self.direction)
+
+    @cached_property
+    def ellipsoid(self) -> ts.Ellipsoid:
+        return ellipsoid(self.model)
+
+    @cached_property
+    def conceptor(self) -> ts.Conceptor:
+        return conceptor(self.model, AT)
+
+    @cached_property
+    def erasure(self) -> ts.Erasure:
+        return erasure(self.model, AT)
+
+    @cached_property
+    def transport(self) -> ts.TransportMap:
+        return transport(self.model, AT)
+
+    @cached_property
+    def preferences(self) -> ts.Preferences:
+        return ts.Preferences(PROMPTS, ["good", "great", "so good"], ["bad", "awful", "so bad"])
+
+    @cached_property
+    def questions(self) -> ts.MultipleChoice:
+        return ts.MultipleChoice(["the film was", "a movie is"], [["good", "bad"]] * 2, [0, 1])

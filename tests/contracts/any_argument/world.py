@@ -1,0 +1,155 @@
+"""Good arguments for every public function: small, cheap, of one small model."""
+
+from functools import cached_property
+from types import SimpleNamespace
+from typing import Any
+
+import pandas as pd
+import torch
+from any_argument.basics import AT, EARLY, FEW, PROMPTS
+from any_argument.kept import Kept
+from frames_of import cells_of, controlled_of, results_of, texts_of_cells
+
+import tl_steer as ts
+
+
+class World(Kept):
+    """What valid calls are made of; each made once, and nothing changes any of it."""
+
+    @cached_property
+    def cells(self) -> pd.DataFrame:
+        return cells_of(layers=(11, 14), strengths=(-2.0, 2.0), controls=3)
+
+    @cached_property
+    def texts(self) -> pd.DataFrame:
+        return texts_of_cells()
+
+    @cached_property
+    def per_prompt(self) -> pd.DataFrame:
+        return ts.effects_per_prompt(self.texts, "sentiment")
+
+    @cached_property
+    def controlled(self) -> ts.Controlled:
+        return controlled_of(controls=4, shuffled=2)
+
+    @cached_property
+    def results(self) -> ts.StudyResults:
+        # What is empty has no section, and takes no time to draw.
+        nothing = {name: pd.DataFrame() for name in ("cells", "texts", "table", "chosen")}
+        return results_of(controlled={}, people=None, **nothing)
+
+    @cached_property
+    def steerable(self) -> pd.DataFrame:
+        rows = [
+            {"strength": s, "prompt_index": p, "prompt": text, "value": 0.1 * s + 0.01 * p}
+            for p, text in enumerate(PROMPTS)
+            for s in (-1.0, 0.0, 1.0)
+        ]
+        return pd.DataFrame(rows)
+
+    @cached_property
+    def steerability(self) -> ts.Steerability:
+        return ts.steerability(self.steerable, draws=20)
+
+    @cached_property
+    def swept(self) -> ts.Swept:
+        return ts.sweep(
+            self.model, PROMPTS, self.direction, [1.0], sampling=FEW, judges=self.judge,
+            progress=False,
+        )  # fmt: skip
+
+    @cached_property
+    def calibration(self) -> ts.Calibration:
+        return ts.calibrate(
+            self.model, self.direction, self.judge, validation=PROMPTS[:2], test=PROMPTS[2:],
+            sampling=FEW, tries=1, progress=False,
+        )  # fmt: skip
+
+    @cached_property
+    def diagnosis(self) -> ts.Diagnosis:
+        return ts.diagnose(self.activations, self.held_out, self.directions, splits=2, resamples=20)
+
+    @cached_property
+    def interference(self) -> ts.Interference:
+        two = ts.Steering(joy=self.add, film=ts.Add(self.other))
+        return ts.interference(self.model, PROMPTS, two, [self.judge], FEW, progress=False)
+
+    @cached_property
+    def drift(self) -> ts.Drift:
+        return ts.drift(
+            self.model, PROMPTS, self.steering, self.judge, FEW, tokens=4, window=2,
+            progress=False,
+        )  # fmt: skip
+
+    @cached_property
+    def elsewhere(self) -> ts.Elsewhere:
+        return ts.holds_elsewhere(
+            self.model, self.steering, {"here": PROMPTS}, self.judge, FEW, progress=False
+        )
+
+    @cached_property
+    def across(self) -> ts.AcrossLayers:
+        return ts.across_layers(self.model, self.directions, PROMPTS, self.metric, progress=False)
+
+    @cached_property
+    def flips(self) -> ts.DosesToFlip:
+        return ts.dose_to_flip(self.model, PROMPTS, "good", "bad", self.direction, scan=2)
+
+    @cached_property
+    def perturbed(self) -> ts.Perturbations:
+        return ts.smallest_perturbation(
+            self.model, PROMPTS, "good", "bad", at=AT, steps=3, n_random=2
+        )
+
+    @cached_property
+    def map(self) -> ts.ActivationMap:
+        return ts.fit_map(self.activations, self.activations, from_at=EARLY, to_at=AT)
+
+    @cached_property
+    def elicited(self) -> ts.Elicited:
+        return ts.melbo(
+            self.model, PROMPTS, at=EARLY, until="blocks.2.hook_resid_post", n=1, steps=2,
+            progress=False,
+        )  # fmt: skip
+
+    @cached_property
+    def trained(self) -> ts.Trained:
+        return ts.bipo(self.model, self.preferences, at=AT, steps=2, progress=False)
+
+    @cached_property
+    def sae(self) -> Any:
+        width, generator = 32, torch.Generator().manual_seed(0)
+        w_dec = torch.randn(12, width, generator=generator)
+        return SimpleNamespace(
+            W_dec=w_dec,
+            W_enc=w_dec.T,
+            cfg=SimpleNamespace(hook_name=AT),
+            encode=lambda x: (x @ w_dec.T).relu(),
+        )
+
+    @cached_property
+    def features(self) -> ts.SaeFeatures:
+        return ts.sae_features(
+            self.model, self.sae, self.pairs, candidates=2, prompts=["the film"], k=2,
+            progress=False,
+        )  # fmt: skip
+
+    @cached_property
+    def within_kl(self) -> ts.StrengthsWithinKL:
+        return ts.strength_within_kl(
+            self.model, PROMPTS, self.direction, 0.1, tolerance=0.05, progress=False
+        )
+
+    @cached_property
+    def kl_of(self) -> Any:
+        from tl_steer.tuning.equal_kl import NextTokenKL
+
+        return NextTokenKL.on(self.model, PROMPTS)
+
+    @cached_property
+    def side_effects(self) -> ts.SideEffects:
+        return ts.side_effects(self.model, PROMPTS, self.steering)
+
+    @cached_property
+    def accuracy(self) -> ts.Accuracy:
+        return ts.accuracy(self.model, self.questions)
