@@ -113,32 +113,32 @@ def test_lists_and_arrays_become_tensors_and_nothing_else_is_copied() -> None:
 
 REFUSED: list[tuple[dict[str, Any], type[SteerError], str]] = [
     ({"whole": True}, ArgumentError, "given(whole=True): expected a whole number, got True."),
-    ({"whole": 2.0}, ArgumentError, "given(whole=2.0): expected a whole number, got a float."),
+    ({"whole": 2.0}, ArgumentError, "given(whole=2.0): expected a whole number, got 2.0."),
     ({"whole": 10**400}, ArgumentError, "got one that is too large."),
-    ({"number": "1"}, ArgumentError, "given(number='1'): expected a number, got a text."),
+    ({"number": "1"}, ArgumentError, "given(number='1'): expected a number, got '1'."),
     ({"number": float("nan")}, NonFiniteError, "given(number=nan): expected a number, got NaN."),
-    ({"optional": float("inf")}, ArgumentError, "expected a whole number or None, got a float."),
-    ({"truth": 1}, ArgumentError, "expected True or False, got a whole number."),
-    ({"texts": "a"}, DataError, "expected a list of texts, got a text. For one text, write [text]"),
+    ({"optional": float("inf")}, ArgumentError, "expected a whole number or None, got infinity."),
+    ({"truth": 1}, ArgumentError, "expected True or False, got 1."),
+    ({"texts": "a"}, DataError, "expected a list of texts, got 'a'. For one text, write [text]"),
     ({"texts": {"a"}}, DataError, "expected a list of texts, got a set, which has no order."),
-    ({"texts": ["a", 1]}, DataError, "expected a list of texts; item 1 is a whole number."),
+    ({"texts": ["a", 1]}, DataError, "expected a list of texts; item 1 is 1."),
     ({"texts": None}, DataError, "given(texts=None): expected a list of texts, got None."),
-    ({"numbers": [1.0, "a"]}, ArgumentError, "expected a list of numbers; item 1 is a text."),
+    ({"numbers": [1.0, "a"]}, ArgumentError, "expected a list of numbers; item 1 is 'a'."),
     ({"numbers": [1.0, np.nan]}, NonFiniteError, "item 1 is NaN."),
     ({"pair": (1,)}, ArgumentError, "expected a tuple of 2 numbers, got 1."),
     ({"named": {"a": "b"}}, ArgumentError, "a dict of whole numbers or None; the value of 'a' is"),
-    ({"one_or_many": 1}, ArgumentError, "expected a text or a list of texts, got a whole number."),
+    ({"one_or_many": 1}, ArgumentError, "expected a text or a list of texts, got 1."),
     ({"choice": "up"}, ArgumentError, "expected 'left' or 'right', got 'up'."),
-    ({"function": 3}, ArgumentError, "given(function=3): expected a function, got a whole number."),
+    ({"function": 3}, ArgumentError, "given(function=3): expected a function, got 3."),
     ({"function": lambda: 1}, ArgumentError, "got one that cannot be called with 1 argument"),
     ({"bell": Bell}, ArgumentError, "got the class Bell itself, not Bell(…). For example Bell(3)."),
-    ({"bell": 3}, ArgumentError, "expected a bell, got a whole number. For example Bell(3)."),
-    ({"path": 3}, ArgumentError, "expected a path, got a whole number."),
+    ({"bell": 3}, ArgumentError, "expected a bell, got 3. For example Bell(3)."),
+    ({"path": 3}, ArgumentError, "expected a path, got 3."),
     ({"vector": torch.ones(2) * 1j}, ArgumentError, "complex numbers, of which only the real part"),
     ({"vector": torch.ones(2, 2)}, ArgumentError, "a tensor of numbers, shape (d) or None, got a"),
     ({"vector": torch.ones(2, device="meta")}, ArgumentError, "one without numbers in it"),
     ({"frame": [1]}, ArgumentError, "expected a DataFrame or None, got a list."),
-    ({"between": slice("a", "b")}, ArgumentError, "expected a slice, got bounds such as a text."),
+    ({"between": slice("a", "b")}, ArgumentError, "expected a slice, got bounds such as 'a'."),
     ({"n": 0}, ArgumentError, "given(n=0): expected a whole number of at least 1, got 0."),
     ({"seed": -1}, ArgumentError, "expected a whole number from 0 on, got -1."),
     ({"confidence": 1.0}, ArgumentError, "expected a number between 0 and 1, got 1."),
@@ -185,10 +185,10 @@ def test_a_class_is_checked_in_its_constructor_its_methods_and_its_operators() -
     assert Point(1).times(1, two=np.int64(2)) == [1.0, 2.0]
     assert Point(1)._private("as it is") == "as it is"  # type: ignore[arg-type]
     for refused, said in (
-        (lambda: Point("a"), "Point(x='a'): expected a number, got a text."),  # type: ignore[arg-type]
+        (lambda: Point("a"), "Point(x='a'): expected a number, got 'a'."),  # type: ignore[arg-type]
         (lambda: Point.at(x=None), "Point.at(x=None): expected a number, got None."),  # type: ignore[arg-type]
-        (lambda: Point(1).times(1, "a"), "Point.times('a'): expected a number, got a text."),  # type: ignore[arg-type]
-        (lambda: Point(1) + 3, "Point + 3: expected a Point, got a whole number."),  # type: ignore[operator]
+        (lambda: Point(1).times(1, "a"), "Point.times('a'): expected a number, got 'a'."),  # type: ignore[arg-type]
+        (lambda: Point(1) + 3, "Point + 3: expected a Point, got 3."),  # type: ignore[operator]
     ):
         with pytest.raises(ArgumentError) as error:
             refused()  # type: ignore[no-untyped-call]
