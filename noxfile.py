@@ -120,6 +120,15 @@ def architectures(session: nox.Session, transformer_lens: str) -> None:
 
 
 @nox.session(venv_backend="none")
+@nox.parametrize("transformer_lens", list(LINES), ids=list(LINES))
+def arguments(session: nox.Session, transformer_lens: str) -> None:
+    """Everything that could be given to every public parameter, and not only a part of it."""
+    programs = environment(session, transformer_lens)
+    every = ["-p", "no:benchmark", "--every-argument", "tests/contracts/test_13_any_argument.py"]
+    run(session, programs, "pytest", *every, *session.posargs)
+
+
+@nox.session(venv_backend="none")
 def notebooks(session: nox.Session) -> None:
     """The notebooks, executed from top to bottom."""
     programs = environment(session, NEWEST)

@@ -22,6 +22,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="check every architecture of tests/architectures, and not only the most used ones",
     )
     parser.addoption(
+        "--every-argument",
+        action="store_true",
+        help="give every parameter everything in contract 13, and not only a part of it",
+    )
+    parser.addoption(
         "--write-table",
         action="store_true",
         help="write what is found into docs/architectures.md",

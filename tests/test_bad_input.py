@@ -108,12 +108,12 @@ REFUSED: dict[str, tuple[Make, type[SteerError], tuple[str, ...]]] = {
     "a tensor for a direction": (
         lambda m: ts.Add([torch.ones(32)]),
         MismatchError,
-        ("Expected a Direction, got a Tensor", "Direction.of(vector, at=15, model=model)"),
+        ("item 0 is a tensor of numbers, shape (32,)", "Direction.of(vector, at=15, model=model)"),
     ),
     "strength NaN": (
         lambda m: ts.Add(direction(m, SITE), float("nan")),
         NonFiniteError,
-        (SITE, "nan", "not finite"),
+        ("Add(strength=nan)", "not finite"),
     ),
     "strength infinite in a row": (
         lambda m: ts.Add(direction(m, SITE), [1.0, float("inf")]),
@@ -155,7 +155,7 @@ REFUSED: dict[str, tuple[Make, type[SteerError], tuple[str, ...]]] = {
     "no intervention": (
         lambda m: ts.Steering(direction(m, SITE)),
         SteerError,
-        ("intervention 1", "got a Direction", "Add(direction, dose=0.2)"),
+        ("expected an intervention", "got a Direction", "Add(direction, dose=0.2)"),
     ),
     "an unknown switch": (
         lambda m: ts.Steering(joy=ts.Add(direction(m, SITE))).off("sorrow"),
@@ -240,7 +240,7 @@ def test_what_is_no_transformer_lens_model() -> None:
     add = ts.Add(direction(shared_model("bridge", "llama"), SITE))
     with pytest.raises(SteerError) as refused:
         ts.steer(plain, add)
-    assert "LlamaForCausalLM is not a TransformerLens model" in str(refused.value)
+    assert "expected a TransformerLens model, got a LlamaForCausalLM" in str(refused.value)
     assert "TransformerBridge.boot_transformers(" in str(refused.value)
     assert not plain._forward_pre_hooks
 

@@ -192,7 +192,7 @@ def test_what_is_refused() -> None:
     positive, negative = two_classes(D)
     acts = activations_of(positive, negative)
     for aperture in (0.0, -1.0, math.nan, math.inf):
-        with pytest.raises(SteerError, match="a positive number is wanted"):
+        with pytest.raises(SteerError, match="a number over 0, such as 10"):
             conceptors(acts, aperture=aperture)
     with pytest.raises(DataError, match="compares two classes"):
         conceptors(activations_of(positive, negative[:0]))

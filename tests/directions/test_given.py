@@ -147,12 +147,12 @@ def test_what_is_no_vector_is_refused(llama: Any, vector: Any) -> None:
         (
             lambda m: ts.Direction.of(numbers(32), at=1, scale="x"),
             SteerError,
-            "a number; got a str",
+            "expected a number or None, got 'x'",
         ),
         (
             lambda m: ts.Direction.of(numbers(32), at=1, model=7),
             SteerError,
-            "not a TransformerLens",
+            "expected a TransformerLens model",
         ),
         (lambda m: ts.Directions.from_dict(numbers(4, 32)), SteerError, "dict(enumerate(matrix))"),
         (lambda m: ts.Directions.from_dict({}), SteerError, "got none"),

@@ -86,7 +86,7 @@ def test_classes_that_are_worlds_apart_are_no_trouble() -> None:
 
 @pytest.mark.parametrize("c", [0.0, -1.0, math.nan, math.inf])
 def test_a_strength_that_is_none_is_refused(c: float) -> None:
-    with pytest.raises(SteerError, match=r"c=\S+: a positive number"):
+    with pytest.raises(SteerError, match=r"c=\S+: expected a number over 0 \(1 is usual"):
         logistic_probe(activations_of(*two_classes(6)), c=c)
 
 

@@ -63,7 +63,9 @@ def test_it_finds_the_property_where_texts_differ_more_in_something_else() -> No
 
 @pytest.mark.parametrize("shrinkage", [0.0, -0.1, 1.01, math.nan, math.inf])
 def test_a_shrinkage_outside_its_range_is_refused(shrinkage: float) -> None:
-    with pytest.raises(SteerError, match=r"shrinkage=\S+: over 0 \(whitened\) up to 1"):
+    with pytest.raises(
+        SteerError, match=r"shrinkage=\S+: expected a number over 0 \(whitened\) up to 1"
+    ):
         whitened_mean_difference(activations_of(*two_classes(8)), shrinkage=shrinkage)
 
 

@@ -155,7 +155,10 @@ def test_debug_mode_finds_what_is_not_finite() -> None:
 
 def test_what_is_no_function_or_no_hook_point() -> None:
     model = shared_model("bridge", "llama")
-    with as_users_run_it(), pytest.raises(SteerError, match="float came; a function"):
+    with (
+        as_users_run_it(),
+        pytest.raises(SteerError, match="expected a function of 2 arguments, got 2.0"),
+    ):
         Custom(2.0, AT)  # type: ignore[arg-type]
     for name in ("blocks.9.hook_resid_post", "blocks.*.attn.hook_pattern", "nowhere"):
         with pytest.raises(HookNameError):

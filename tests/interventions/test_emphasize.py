@@ -193,7 +193,7 @@ def test_what_does_not_fit_is_refused(model: Any) -> None:
     with pytest.raises(SteerError, match="cannot choose what is attended to"):
         Emphasize(reading, SCORES, Rescale(2.0))
     for wrong in (0.0, -1.0, math.inf, math.nan):
-        with pytest.raises(SteerError, match="a factor over 0"):
+        with pytest.raises(SteerError, match="a number over 0, such as 100"):
             Rescale(wrong)
     for wrong in (0.0, 1.0, math.nan):
         with pytest.raises(SteerError, match="a share between 0 and 1"):

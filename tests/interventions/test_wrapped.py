@@ -192,5 +192,5 @@ def test_replacement_with_what_stood_there_is_nothing() -> None:
 
 @pytest.mark.parametrize("wrap", [KeepNorm, lambda what: OnHeads(what, [0])])
 def test_what_is_wrapped_is_an_intervention(wrap: Any) -> None:
-    with as_users_run_it(), pytest.raises(SteerError, match="expected an intervention, got str"):
+    with as_users_run_it(), pytest.raises(SteerError, match="expected an intervention, got 'add'"):
         wrap("add")

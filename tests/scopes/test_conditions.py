@@ -205,7 +205,7 @@ def test_what_it_cannot_know_is_said(model: Any) -> None:
 def test_what_does_not_fit_is_refused(model: Any) -> None:
     along = direction(model, READ)
     for kind in (Projects, Similar):
-        with pytest.raises(NonFiniteError, match="is no threshold"):
+        with pytest.raises(NonFiniteError, match="expected a number, got"):
             kind(along, above=float("nan"))
         with pytest.raises(NonFiniteError, match="zero vector"):
             kind(0 * along, above=0.0)

@@ -47,14 +47,17 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "a slice back": (lambda: as_scope(slice(5, 2)), "nothing from 5 to before 2"),
     "from the end, back": (lambda: ts.Positions(-1, -3), "nothing from -1 to before -3"),
     "up to zero": (lambda: ts.Positions(-3, 0), "to go on to the end, leave stop out"),
-    "half positions": (lambda: ts.Positions(0.5), "start: expected a whole number, got 0.5"),
-    "positions by words": (lambda: as_scope(slice("a", None)), "expected a whole number, got 'a'"),
-    "true positions": (lambda: ts.Positions(0, True), "stop: expected a whole number, got True"),
+    "half positions": (lambda: ts.Positions(0.5), "start=0.5.: expected a whole number"),
+    "positions by words": (
+        lambda: as_scope(slice("a", None)),
+        "bounds such as 'a'|expected a whole number",
+    ),
+    "true positions": (lambda: ts.Positions(0, True), "stop=True.: expected a whole number"),
     "no characters": (lambda: ts.Characters(4, 4), "nothing from 4 to before 4"),
     "characters by words": (lambda: ts.Characters("film"), "whole number, got 'film'"),
     "a list of no numbers": (lambda: ts.NthGenerated([]), "give numbers from 0 on"),
-    "half tokens": (lambda: ts.NthGenerated(0.5), "expected a whole number, got 0.5"),
-    "a token that is true": (lambda: ts.NthGenerated(True), "expected a whole number, got True"),
+    "half tokens": (lambda: ts.NthGenerated(0.5), "a list of whole numbers, got 0.5"),
+    "a token that is true": (lambda: ts.NthGenerated(True), "a list of whole numbers, got True"),
     "a word": (lambda: as_scope("film"), r"write Keywords\('film'\)"),
     "nothing": (lambda: as_scope(None), "is not a scope"),
     "a number": (lambda: as_scope(3), "is not a scope"),
@@ -65,7 +68,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "a strength": (lambda: as_scope(ts.AttentionTo(WORD, PATTERN)), "one argument, the context"),
     "what cannot be hashed": (lambda: as_scope(Unhashable(["film"])), "cannot be hashed"),
     "all of nothing": (lambda: ts.AllOf([]), "of no scopes"),
-    "any of a word": (lambda: ts.AnyOf("film"), "is not a scope"),
+    "any of a word": (lambda: ts.AnyOf("film"), "expected a scope"),
     "what never meets": (lambda: ts.AllOf(ts.prompt, ts.generated), "at once"),
     "what never meets, within": (
         lambda: ts.AllOf(ts.AnyOf(ts.Characters(3), ts.prompt), WORD, ts.NthGenerated(0)),
@@ -77,7 +80,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "not everywhere": (lambda: ts.Not(ts.everywhere), "marks nothing"),
     "not all positions": (lambda: ts.Not(slice(None)), "marks nothing"),
-    "latched to a word": (lambda: ts.Latched("film"), "is not a scope"),
+    "latched to a word": (lambda: ts.Latched("film"), "expected a scope"),
     "a prompt's words": (lambda: ts.PerPrompt(WORD), "expected a condition"),
     "the last of three": (
         lambda: ts.PerPrompt(ts.Projects(ALONG, above=0.0), last=3),
@@ -93,9 +96,9 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "attention by words": (lambda: ts.AttendsTo(WORD, PATTERN, above="x"), "expected a number"),
     "half a head": (
         lambda: ts.AttendsTo(WORD, PATTERN, [0.5], above=0.1),
-        "heads: expected a whole number, got 0.5",
+        "expected a list of whole numbers, a whole number or None; item 0 is 0.5",
     ),
-    "attention to a word": (lambda: ts.AttendsTo("film", PATTERN, above=0.1), "is not a scope"),
+    "attention to a word": (lambda: ts.AttendsTo("film", PATTERN, above=0.1), "expected a scope"),
     "a share of fires": (lambda: fitted(false_fires="few"), "expected a number, got 'few'"),
     "a condition's name": (lambda: fitted(condition="Projects"), "expected the class"),
     "a condition made": (
@@ -104,7 +107,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "no activations": (
         lambda: ts.fit_threshold(torch.ones(3, 4), ALONG),
-        "expected Activations, got Tensor",
+        "expected Activations, got a tensor",
     ),
 }
 
@@ -117,7 +120,7 @@ def test_what_marks_nothing_is_refused(what: str) -> None:
 
 
 def test_what_is_refused_in_a_class_of_its_own() -> None:
-    with pytest.raises(NonFiniteError, match="is no threshold"):
+    with pytest.raises(NonFiniteError, match="expected a number, got"):
         ts.Projects(ALONG, above=float("inf"))
     for at in (1.5, [1.5], None):
         with pytest.raises(HookNameError, match="is no hook point"):

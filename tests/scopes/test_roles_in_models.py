@@ -177,5 +177,5 @@ def test_a_template_that_fails_otherwise_is_told_of() -> None:
 
 
 def test_a_system_that_is_no_text_is_refused() -> None:
-    with as_users_run_it(), pytest.raises(SteerError, match="expected a text, got a int"):
+    with as_users_run_it(), pytest.raises(SteerError, match="expected a text or None, got 3"):
         ts.Chat(system=3)  # type: ignore[arg-type]

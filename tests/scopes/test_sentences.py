@@ -106,9 +106,9 @@ def test_half_a_character_belongs_to_the_sentence_that_goes_on(cached: bool) -> 
     [
         (lambda: Sentences(), "no number"),
         (lambda: Sentences([]), "no number"),
-        (lambda: Sentences(0.5), "expected a whole number, got 0.5"),
-        (lambda: Sentences("first"), "expected a whole number, got 'first'"),
-        (lambda: Sentences(True), "expected a whole number, got True"),
+        (lambda: Sentences(0.5), "a list of whole numbers, got 0.5"),
+        (lambda: Sentences("first"), "a list of whole numbers, got 'first'"),
+        (lambda: Sentences(True), "a list of whole numbers, got True"),
         (lambda: Sentences(0, of_generated=3), "expected True or False, got 3"),
     ],
 )

@@ -90,7 +90,7 @@ def test_what_does_not_fit_is_refused() -> None:
     positive, negative = two_classes(4, n=6, m=6)
     good, acts = direction(torch.ones(4)), activations_of(positive, negative)
     for wrong in (-0.1, 1.0, float("nan")):
-        with pytest.raises(SteerError, match="a share from 0 to under 1"):
+        with pytest.raises(SteerError, match="expected a number from 0 to under 1"):
             fit_threshold(acts, good, false_fires=wrong)
     with pytest.raises(DataError, match="0 positive and 6 negative"):
         fit_threshold(activations_of(positive[:0], negative), good)

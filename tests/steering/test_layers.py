@@ -64,8 +64,13 @@ def test_the_whole_dose_is_what_is_warned_of(joy: ts.Directions) -> None:
     ("given", "settings", "error", "says"),
     [
         ([], {}, MismatchError, "no direction came"),
-        ([None], {}, MismatchError, "Expected a Direction"),
-        ("joy", {}, MismatchError, "got a str"),
+        (
+            [None],
+            {},
+            MismatchError,
+            "expected a dict of Directions or a list of Directions; item 0 is None",
+        ),
+        ("joy", {}, MismatchError, "got 'joy'"),
         (..., {"strength": 1.0, "dose": 0.1}, SteerError, "Give one of them"),
         (..., {"dose": [0.1, 0.2]}, SteerError, "one number as the dose"),
         (..., {"strength": "much"}, SteerError, "strength"),
@@ -91,8 +96,8 @@ def test_one_hook_point_twice_is_refused(joy: ts.Directions) -> None:
         (lambda joy: joy, "Steering.at_layers(directions[10:19], dose=0.2)"),
         (lambda joy: joy[1].vector, "Add(Direction.of(vector, at=15, model=model), dose=0.2)"),
         (lambda joy: joy[1].vector.numpy(), "Direction.of(vector"),
-        (lambda joy: ts.Add, "expected an intervention"),
-        (lambda joy: None, "expected an intervention"),
+        (lambda joy: ts.Add, "expected a Steering, an intervention or a list of interventions"),
+        (lambda joy: None, "expected a Steering, an intervention or a list of interventions"),
     ],
 )
 def test_what_is_no_steering_is_told_what_to_write(

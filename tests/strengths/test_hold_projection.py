@@ -120,9 +120,9 @@ def test_what_is_refused(model: Any) -> None:
         HoldProjection(along, math.inf)
     for name in ("gain", "integral", "at_most"):
         wrong: dict[str, Any] = {name: -1.0}
-        with pytest.raises(SteerError, match=rf"{name}=-1.0; 0 or more"):
+        with pytest.raises(SteerError, match=rf"{name}=-1.0.: expected a number of at least 0"):
             HoldProjection(along, 1.0, **wrong)
-    with pytest.raises(SteerError, match=r"windup=0.0; a number over 0"):
+    with pytest.raises(SteerError, match=r"windup=0.0.: expected a number over 0"):
         HoldProjection(along, 1.0, windup=0.0)
     activations = activations_of(*two_classes(32))
     with pytest.raises(MismatchError, match="different models"):

@@ -92,11 +92,11 @@ def test_a_function_is_asked_once_for_each_index() -> None:
 @pytest.mark.parametrize(
     ("make", "error", "says"),
     [
-        (lambda: FirstTokens(-1), SteerError, "n=-1; 0 or more"),
+        (lambda: FirstTokens(-1), SteerError, "n=-1.: expected a whole number from 0 on"),
         (lambda: FirstTokens(1, float("nan")), NonFiniteError, "strength=nan"),
-        (lambda: LinearDecay(0), SteerError, "n=0; a number over 0"),
+        (lambda: LinearDecay(0), SteerError, "n=0.: expected a whole number of at least 1"),
         (lambda: LinearDecay(3, float("inf")), NonFiniteError, "strength=inf"),
-        (lambda: ExponentialDecay(0.0), SteerError, r"half_life=0.0; a number over 0"),
+        (lambda: ExponentialDecay(0.0), SteerError, r"half_life=0.0.: expected a number over 0"),
         (lambda: ExponentialDecay(-2.0), SteerError, "half_life=-2.0"),
         (lambda: ExponentialDecay(float("inf")), NonFiniteError, "half_life=inf"),
         (lambda: WarmUp(-3), SteerError, "n=-3"),

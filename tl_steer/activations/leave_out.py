@@ -1,12 +1,12 @@
 """Which tokens say nothing about a text, and would drown what does."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from tl_steer.arguments import Measured, checked
-from tl_steer.errors import SteerError
+from tl_steer.arguments import Measured, Range, checked
 from tl_steer.lens.protocol import Host
 from tl_steer.lens.tokens import Batch, is_bos
 from tl_steer.shapes import Acts, TokenMask, TokenStrengths
@@ -29,16 +29,9 @@ class LeaveOut:
     first: bool = True
     """The first position of a text."""
 
-    massive: float | None = 10.0
+    massive: Annotated[float, Range("over 1 (in median norms)", over=1)] | None = 10.0
     """Tokens whose norm is over so many times the median norm at the hook point; ``None`` keeps
     them."""
-
-    def __post_init__(self) -> None:
-        """Refuse a ratio that would leave out ordinary tokens."""
-        if self.massive is not None and not self.massive > 1:
-            raise SteerError(
-                f"massive={self.massive}: a multiple of the median norm, over 1, or None."
-            )
 
     def by_position(self, model: Host, batch: Batch) -> dict[str, TokenMask]:
         """Mark the tokens left out for what or where they are, by reason."""

@@ -8,15 +8,20 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import index
-from typing import Protocol, SupportsIndex, runtime_checkable
+from typing import Annotated, Protocol, SupportsIndex, runtime_checkable
 
 import torch
 
-from tl_steer.arguments import checked, means
+from tl_steer.arguments import Words, checked, means
 from tl_steer.errors import DataError, SteerError
 from tl_steer.shapes import TokenMask
 
 Span = tuple[int, int]
+
+Expression = Annotated[
+    str | re.Pattern[str],
+    Words("a regular expression on text", "regular expressions", "Such as r'because (.*)'."),
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +124,7 @@ class AnswerToken:
         SteerError: For what is no regular expression.
     """
 
-    pattern: str | re.Pattern[str] = r"\(([A-Z])"
+    pattern: Expression = r"\(([A-Z])"
 
     def __post_init__(self) -> None:
         """Refuse what cannot be searched for."""

@@ -4,11 +4,12 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import index
+from typing import Annotated
 
 import torch
 
 from tl_steer.activations.reads import Read, Span, TextTokens, require_pattern
-from tl_steer.arguments import checked
+from tl_steer.arguments import Words, checked
 from tl_steer.data.conversations import last_response
 from tl_steer.errors import DataError, SteerError
 from tl_steer.lens.protocol import SteerableModel, require_steerable
@@ -29,7 +30,14 @@ class InSpans:
         SteerError: For a pattern that is no regular expression, or an empty one.
     """
 
-    find: str | re.Pattern[str] | FindSpans
+    find: Annotated[
+        str | re.Pattern[str] | FindSpans,
+        Words(
+            "a regular expression on text, or a function from a text to spans",
+            "regular expressions",
+            "Such as r'because (.*)'.",
+        ),
+    ]
     """A regular expression, of which all matches count, by their first group where there is one;
     or a function from a text to pairs of characters ``(start, end)``."""
 

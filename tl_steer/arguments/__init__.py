@@ -15,6 +15,7 @@ from tl_steer.arguments.ranges import (
     Measured,
     NotNegative,
     Positive,
+    Range,
     Seed,
     Share,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "Measured",
     "NotNegative",
     "Positive",
+    "Range",
     "Seed",
     "Share",
     "Words",

@@ -67,6 +67,8 @@ class _Plan:
     """Of each of ``*args``."""
     others: Kind | None
     """Of each of ``**kwargs``."""
+    rest_name: str
+    """What ``args`` of ``*args`` is called."""
 
     @classmethod
     def of(cls, function: Callable[..., Any]) -> "_Plan":
@@ -84,7 +86,13 @@ class _Plan:
             kinds,
             several.get(inspect.Parameter.VAR_POSITIONAL),
             several.get(inspect.Parameter.VAR_KEYWORD),
+            next((n for n, each in parameters.items() if each.kind is each.VAR_POSITIONAL), ""),
         )
+
+    def which(self, place: int, count: int) -> str:
+        """Which of ``*args`` stands at a place, where there are several: ``args[1]``."""
+        number = place - len(self.positional)
+        return f"{self.rest_name}[{number}]" if count - len(self.positional) > 1 else ""
 
 
 def _checking(function: Callable[..., Any], name: str = "") -> Callable[..., Any]:
@@ -102,7 +110,8 @@ def _checking(function: Callable[..., Any], name: str = "") -> Callable[..., Any
             parameter = plan.positional[place] if known else ""
             kind = plan.kinds.get(parameter) if known else plan.rest
             if kind is not None:
-                given[place] = _taken(kind, value, parameter, called)
+                where = "" if known else plan.which(place, len(args))
+                given[place] = _taken(kind, value, parameter, called, where)
         for parameter, value in kwargs.items():
             kind = plan.kinds.get(parameter, plan.others)
             if kind is not None:
@@ -113,11 +122,12 @@ def _checking(function: Callable[..., Any], name: str = "") -> Callable[..., Any
     return check
 
 
-def _taken(kind: Kind, value: Any, parameter: str, called: str) -> Any:
+def _taken(kind: Kind, value: Any, parameter: str, called: str, where: str = "") -> Any:
     try:
         return kind.take(value)
     except UnfitError as unfit:
-        _refuse(kind, unfit, value, parameter, called)
+        said = unfit.of_part(where) if where else unfit
+        _refuse(kind, said, value, parameter, called)
 
 
 def _refuse(kind: Kind, unfit: UnfitError, value: Any, parameter: str, called: str) -> NoReturn:

@@ -20,7 +20,7 @@ class UnfitError(Exception):
         where: str = "",
         *,
         but: str = "",
-        instead: str = "",
+        instead: "Instead" = "",
         error: type[SteerError] | None = None,
     ) -> None:
         super().__init__()
@@ -34,10 +34,23 @@ class UnfitError(Exception):
         self.error = error
         """What is raised, where that is not what its kind says."""
 
-    def of_part(self, where: str) -> "UnfitError":
-        """The same, seen from what it is a part of."""
-        inner = f"{self.where} of {where}" if self.where else where
-        return UnfitError(self.value, inner, but=self.but, instead=self.instead, error=self.error)
+    def of_part(
+        self, where: str, *, instead: "Instead" = "", error: type[SteerError] | None = None
+    ) -> "UnfitError":
+        """The same, seen from what it is a part of.
+
+        Args:
+            where: Which part.
+            instead: What to write instead, where that is not known yet.
+            error: What is raised, the same.
+        """
+        return UnfitError(
+            self.value,
+            f"{self.where} of {where}" if self.where else where,
+            but=self.but,
+            instead=self.instead or instead,
+            error=self.error or error,
+        )
 
     @property
     def got(self) -> str:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from tl_steer.arguments.kinds import Kind, UnfitError
 from tl_steer.arguments.ranges import LARGEST, Range
+from tl_steer.arguments.words import came
 from tl_steer.errors import NonFiniteError
 
 
@@ -32,7 +33,7 @@ def _whole(value: Any) -> int:
 def _number(value: Any) -> float:
     found = _unbounded(value)
     if not math.isfinite(found):
-        raise UnfitError(found, error=NonFiniteError)
+        raise UnfitError(found, but=f"{came(found)}, which is not finite", error=NonFiniteError)
     return found
 
 

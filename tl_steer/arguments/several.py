@@ -9,7 +9,7 @@ from torch import Tensor
 
 from tl_steer.arguments import numbers
 from tl_steer.arguments.kinds import Kind, UnfitError
-from tl_steer.errors import ArgumentError, DataError
+from tl_steer.errors import ArgumentError, DataError, SteerError
 
 
 def ordered(of: Kind, make: Callable[[Iterable[Any]], Sequence[Any]]) -> Kind:
@@ -25,6 +25,9 @@ def ordered(of: Kind, make: Callable[[Iterable[Any]], Sequence[Any]]) -> Kind:
         if texts and isinstance(value, str):
             raise UnfitError(value, instead="For one text, write [text].")
         items = _items(value)
+        if isinstance(value, Tensor | np.ndarray) and items and not of.is_one(items[0]):
+            # All of it is what does not fit, and not its first number.
+            raise UnfitError(value, instead=of.instead, error=_error(of))
         taken = [_item(of, each, number) for number, each in enumerate(items)]
         kept = type(value) is tuple or (make is list and isinstance(value, list | range))
         if kept and all(one is other for one, other in zip(taken, items, strict=True)):
@@ -36,7 +39,8 @@ def ordered(of: Kind, make: Callable[[Iterable[Any]], Sequence[Any]]) -> Kind:
         f"lists of {of.many}",
         take,
         _looks_ordered,
-        error=DataError if texts else ArgumentError,
+        of.instead,
+        DataError if texts else of.error,
     )
 
 
@@ -72,7 +76,14 @@ def mapping(key: Kind, of: Kind) -> Kind:
         return value if same and len(taken) == len(value) else taken
 
     values = "" if of.many == "anything" else f" of {of.many}"
-    return Kind(f"a dict{values}", f"dicts{values}", take, lambda v: isinstance(v, Mapping))
+    return Kind(
+        f"a dict{values}",
+        f"dicts{values}",
+        take,
+        lambda value: isinstance(value, Mapping),
+        of.instead,
+        of.error,
+    )
 
 
 def _items(value: Any) -> Sequence[Any]:
@@ -100,20 +111,23 @@ def _listed(value: Any, dimensions: int) -> Sequence[Any]:
 
 
 def _item(of: Kind, value: Any, number: int) -> Any:
-    try:
-        return of.take(value)
-    except UnfitError as unfit:
-        raise unfit.of_part(f"item {number}") from None
+    return _part(of, value, f"item {number}")
 
 
 def _part(of: Kind, value: Any, where: str) -> Any:
     try:
         return of.take(value)
     except UnfitError as unfit:
-        raise unfit.of_part(where) from None
+        raise unfit.of_part(where, instead=of.instead, error=_error(of)) from None
+
+
+def _error(of: Kind) -> type[SteerError] | None:
+    """What is raised for a part that does not fit, where its kind says."""
+    return None if of.error is ArgumentError else of.error
 
 
 def _looks_ordered(value: Any) -> bool:
+    """Of tensors and arrays others may say so, who want them as they are."""
     return isinstance(value, Iterable) and not isinstance(
-        value, str | bytes | Mapping | Set | pd.DataFrame
+        value, str | bytes | Mapping | Set | pd.DataFrame | Tensor | np.ndarray
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import torch
 from jaxtyping import Float
@@ -9,12 +10,12 @@ from torch import Tensor
 
 from tl_steer.activations.activations import Activations
 from tl_steer.activations.moments import Moments
-from tl_steer.arguments import checked
+from tl_steer.arguments import Range, checked
 from tl_steer.directions.class_means import negative_mean, positive_mean
 from tl_steer.directions.direction import Direction
 from tl_steer.directions.provenance import Provenance
 from tl_steer.directions.requirements import require_contrast
-from tl_steer.errors import MismatchError, NonFiniteError, SteerError
+from tl_steer.errors import MismatchError, NonFiniteError
 from tl_steer.frozen import FrozenDict
 from tl_steer.lens.protocol import SteerableModel
 
@@ -26,6 +27,9 @@ _ROUNDING = 1e-6
 _SHARED = 1e-8
 # Below this, a singular value is that of a dimension which the conceptor does not have.
 _NOTHING = 1e-10
+
+
+Aperture = Annotated[float, Range("over 0, such as 10", over=0)]
 
 
 @checked
@@ -150,7 +154,7 @@ class ClassConceptors:
 
 @checked
 def conceptors(
-    activations: Activations, *, aperture: float = 10.0
+    activations: Activations, *, aperture: Aperture = 10.0
 ) -> Mapping[str, ClassConceptors]:
     """Compute the conceptor of each class at every hook point that was captured.
 
@@ -174,8 +178,6 @@ def conceptors(
         DataError: For texts without classes, or activations that are all the same.
         NonFiniteError: For NaN or infinity.
     """
-    if not 0 < aperture < float("inf"):
-        raise SteerError(f"aperture={aperture}: a positive number is wanted, such as 10.")
     require_contrast(activations, at_least=1, method="a conceptor")
     means = positive_mean(activations), negative_mean(activations)
     found = {}

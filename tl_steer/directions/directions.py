@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from html import escape
 from pathlib import Path
-from typing import Any, overload
+from typing import Annotated, Any, overload
 
-from tl_steer.arguments import checked, means
+from tl_steer.arguments import Words, checked, means
 from tl_steer.directions.direction import Direction
 from tl_steer.directions.given import given
 from tl_steer.errors import HookNameError, SteerError
@@ -31,7 +31,14 @@ class Directions(Mapping[str, Direction]):
     @classmethod
     def from_dict(
         cls,
-        vectors: Mapping[Place, Any],
+        vectors: Annotated[
+            Mapping[Place, Any],
+            Words(
+                "vectors by hook name or layer, such as {15: vector}",
+                "vectors by hook name or layer",
+                "A matrix with a row for each layer becomes that by dict(enumerate(matrix)).",
+            ),
+        ],
         *,
         model: SteerableModel | None = None,
         scales: Mapping[Place, float] | None = None,
@@ -55,13 +62,10 @@ class Directions(Mapping[str, Direction]):
         Example:
             >>> mine = ts.Directions.from_dict({14: one, 15: other}, model=model)
         """
-        named: Any = vectors
-        if not isinstance(named, Mapping) or not named:
-            came = "none" if isinstance(named, Mapping) else type(named).__name__
+        if not vectors:
             raise SteerError(
                 "Directions.from_dict: expected vectors by hook name or layer, such as "
-                f"{{15: vector}}; got {came}. A matrix with a row for each layer becomes that by "
-                "dict(enumerate(matrix))."
+                "{15: vector}; got none."
             )
         parts = given(vectors, model=model, scales=scales or {}, method=method, source=source)
         return cls({each[1]: Direction(*each) for each in parts})

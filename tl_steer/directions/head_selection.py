@@ -10,14 +10,16 @@ from sklearn.metrics import accuracy_score, roc_auc_score
 from tl_steer.activations.activations import Activations
 from tl_steer.arguments import checked
 from tl_steer.directions.direction import Direction
-from tl_steer.directions.logistic_probe import fitted_probe
+from tl_steer.directions.logistic_probe import Inverse, fitted_probe
 from tl_steer.directions.requirements import require_contrast
 from tl_steer.errors import DataError, HookNameError, MismatchError, NonFiniteError
 from tl_steer.lens.hook_names import site_of
 
 
 @checked
-def head_probes(activations: Activations, held_out: Activations, *, c: float = 1.0) -> pd.DataFrame:
+def head_probes(
+    activations: Activations, held_out: Activations, *, c: Inverse = 1.0
+) -> pd.DataFrame:
     """Fit a logistic probe to each attention head, and try it on texts that it has not seen.
 
     The first step of inference-time intervention (Li et al. 2023,

@@ -1,6 +1,7 @@
 """Logistic probe: the weights of a logistic regression that tells the classes apart."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -8,20 +9,20 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from tl_steer.activations.activations import Activations
-from tl_steer.arguments import checked
+from tl_steer.arguments import Range, checked
 from tl_steer.directions.directions import Directions
 from tl_steer.directions.measured import measured
 from tl_steer.directions.requirements import require_contrast
 from tl_steer.directions.scaling import part_along
-from tl_steer.errors import SteerError
 from tl_steer.shapes import Vector
 
 Numbers = NDArray[np.float64]
+Inverse = Annotated[float, Range("over 0 (1 is usual, less is more regular)", over=0)]
 
 
 @checked
 def logistic_probe(
-    activations: Activations, *, c: float = 1.0, standardised: bool = False
+    activations: Activations, *, c: Inverse = 1.0, standardised: bool = False
 ) -> Directions:
     """Compute the direction that best tells the classes apart, by logistic regression.
 
@@ -79,13 +80,7 @@ class Probe:
 def fitted_probe(
     examples: Numbers, positive: NDArray[np.bool_], *, c: float = 1.0, standardised: bool = False
 ) -> Probe:
-    """Fit a probe to ``example d``; see :func:`logistic_probe`.
-
-    Raises:
-        SteerError: For a ``c`` that is not positive and finite.
-    """
-    if not 0 < c < float("inf"):
-        raise SteerError(f"c={c}: a positive number; 1 is usual, less is more regular.")
+    """Fit a probe to ``example d``; see :func:`logistic_probe`."""
     mean, spread = examples.mean(0), examples.std(0)
     if not standardised:
         spread = np.full_like(spread, np.sqrt(np.mean(spread**2)))

@@ -1,21 +1,25 @@
 """Whitened mean difference: linear discriminant analysis with shrinkage."""
 
+from typing import Annotated
+
 import torch
 from scipy.linalg import solve
 from sklearn.covariance import shrunk_covariance
 
 from tl_steer.activations.activations import Activations, ClassMoments
-from tl_steer.arguments import checked
+from tl_steer.arguments import Range, checked
 from tl_steer.directions.directions import Directions
 from tl_steer.directions.measured import measured
 from tl_steer.directions.requirements import require_contrast
 from tl_steer.directions.scaling import part_along
-from tl_steer.errors import DataError, SteerError
+from tl_steer.errors import DataError
 from tl_steer.shapes import Vector
+
+Shrinkage = Annotated[float, Range("over 0 (whitened) up to 1 (mean difference)", over=0, most=1)]
 
 
 @checked
-def whitened_mean_difference(activations: Activations, *, shrinkage: float = 0.5) -> Directions:
+def whitened_mean_difference(activations: Activations, *, shrinkage: Shrinkage = 0.5) -> Directions:
     """Compute the mean difference where the classes vary little within themselves.
 
     With ``Δ = mean(h₊) − mean(h₋)`` and the pooled covariance within the classes ``Σ``::
@@ -45,8 +49,6 @@ def whitened_mean_difference(activations: Activations, *, shrinkage: float = 0.5
     Warns:
         DominatedDirectionWarning: Where one dimension holds over half of a squared norm.
     """
-    if not 0 < shrinkage <= 1:
-        raise SteerError(f"shrinkage={shrinkage}: over 0 (whitened) up to 1 (mean difference).")
     require_contrast(activations, at_least=2, method="a covariance within the classes")
     vectors = {
         name: _vector(name, activations.moments(name), shrinkage) for name in activations.hook_names

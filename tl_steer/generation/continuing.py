@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tl_steer.batching import default_max_tokens, halving, length_sorted
 from tl_steer.errors import NonFiniteError
-from tl_steer.generation.sampling import Sampling
+from tl_steer.generation.sampling import Sampling, draw_tokens
 from tl_steer.lens.cache_names import pass_cache_on
 from tl_steer.lens.forward import Decoder
 from tl_steer.lens.holding import held
@@ -131,7 +131,7 @@ class _Writer:
                 if step:
                     logits = decoder.step(tokens[-1][:, None])
                 self._require_finite(logits, step, index)
-                drawn = self.sampling.draw(logits, uniform[:, step])
+                drawn = draw_tokens(self.sampling, logits, uniform[:, step])
                 chosen = logits.float().gather(1, drawn[:, None])[:, 0]
                 log_probs.append(chosen - logits.float().logsumexp(-1))
                 tokens.append(drawn)

@@ -104,44 +104,52 @@ class Sampling:
                 f"logits of {len(logits)} rows came with {len(uniform)} numbers; one a row is "
                 "wanted."
             )
-        if self.temperature == 0:
-            return logits.argmax(-1)
-        scaled = logits.float() / self.temperature
-        vocabulary = scaled.shape[-1]
-        if self.top_k is not None or vocabulary <= LIKELIEST:
-            return self._among(scaled, uniform, min(self.top_k or vocabulary, vocabulary))[0]
-        drawn, decided = self._among(scaled, uniform, LIKELIEST)
-        if not bool(decided.all()):
-            # Each row by itself, so that a text does not depend on the others of its batch.
-            rest = (~decided).nonzero()[:, 0]
-            drawn[rest] = self._among(scaled[rest], uniform[rest], vocabulary)[0]
-        return drawn
-
-    def _among(
-        self,
-        scaled: Float[Tensor, "batch d_vocab"],
-        uniform: Float[Tensor, " batch"],
-        likeliest: int,
-    ) -> tuple[Int[Tensor, " batch"], Bool[Tensor, " batch"]]:
-        """Draw among the likeliest tokens, and say where no other could have been drawn."""
-        if likeliest == scaled.shape[-1]:
-            ordered, tokens = torch.sort(scaled, descending=True, dim=-1)
-        else:
-            ordered, tokens = torch.topk(scaled, likeliest, dim=-1)
-        # With top_k, shares are those among the tokens that it keeps.
-        whole = (scaled if self.top_k is None else ordered).logsumexp(-1, keepdim=True)
-        probabilities = (ordered - whole).exp()
-        cumulative = probabilities.cumsum(-1)
-        # A token stays while those before it do not yet reach top_p; the likeliest always does.
-        kept = (cumulative - probabilities) < self.top_p
-        total = (probabilities * kept).sum(-1) if self.top_p < 1 else torch.ones_like(uniform)
-        beneath = (cumulative <= (uniform * total)[:, None]) & kept
-        chosen = beneath.sum(-1).clamp(max=kept.sum(-1) - 1)
-        reached = self.top_p if self.top_p < 1 else uniform
-        decided = cumulative[:, -1] > reached
-        return tokens.gather(1, chosen[:, None])[:, 0], decided
+        return draw_tokens(self, logits, uniform)
 
     def uniforms(self, n_prompts: Count) -> Float[Tensor, "row step"]:
         """Random numbers for every sample of every prompt, and every step."""
         generator = torch.Generator().manual_seed(self.seed)
         return torch.rand((n_prompts * self.samples, self.max_new_tokens), generator=generator)
+
+
+def draw_tokens(
+    sampling: Sampling, logits: Float[Tensor, "batch d_vocab"], uniform: Float[Tensor, " batch"]
+) -> Int[Tensor, " batch"]:
+    """Draw as :meth:`Sampling.draw` does, at every token, and so without a look at what came."""
+    if sampling.temperature == 0:
+        return logits.argmax(-1)
+    scaled = logits.float() / sampling.temperature
+    vocabulary = scaled.shape[-1]
+    if sampling.top_k is not None or vocabulary <= LIKELIEST:
+        return _among(sampling, scaled, uniform, min(sampling.top_k or vocabulary, vocabulary))[0]
+    drawn, decided = _among(sampling, scaled, uniform, LIKELIEST)
+    if not bool(decided.all()):
+        # Each row by itself, so that a text does not depend on the others of its batch.
+        rest = (~decided).nonzero()[:, 0]
+        drawn[rest] = _among(sampling, scaled[rest], uniform[rest], vocabulary)[0]
+    return drawn
+
+
+def _among(
+    sampling: Sampling,
+    scaled: Float[Tensor, "batch d_vocab"],
+    uniform: Float[Tensor, " batch"],
+    likeliest: int,
+) -> tuple[Int[Tensor, " batch"], Bool[Tensor, " batch"]]:
+    """Draw among the likeliest tokens, and say where no other could have been drawn."""
+    if likeliest == scaled.shape[-1]:
+        ordered, tokens = torch.sort(scaled, descending=True, dim=-1)
+    else:
+        ordered, tokens = torch.topk(scaled, likeliest, dim=-1)
+    # With top_k, shares are those among the tokens that it keeps.
+    whole = (scaled if sampling.top_k is None else ordered).logsumexp(-1, keepdim=True)
+    probabilities = (ordered - whole).exp()
+    cumulative = probabilities.cumsum(-1)
+    # A token stays while those before it do not yet reach top_p; the likeliest always does.
+    kept = (cumulative - probabilities) < sampling.top_p
+    total = (probabilities * kept).sum(-1) if sampling.top_p < 1 else torch.ones_like(uniform)
+    beneath = (cumulative <= (uniform * total)[:, None]) & kept
+    chosen = beneath.sum(-1).clamp(max=kept.sum(-1) - 1)
+    reached = sampling.top_p if sampling.top_p < 1 else uniform
+    decided = cumulative[:, -1] > reached
+    return tokens.gather(1, chosen[:, None])[:, 0], decided

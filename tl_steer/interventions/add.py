@@ -11,7 +11,7 @@ from tl_steer.arguments import checked
 from tl_steer.directions.direction import Direction
 from tl_steer.directions.expected import require_directions
 from tl_steer.errors import MismatchError, NonFiniteError, SteerError
-from tl_steer.interventions.doses import strengths_for, warn_if_large
+from tl_steer.interventions.doses import Doses, strengths_for, warn_if_large
 from tl_steer.interventions.projection import place_of
 from tl_steer.interventions.protocol import Edit, per_site
 from tl_steer.lens.context import Context
@@ -81,7 +81,7 @@ class Add:
         direction: Direction | Sequence[Direction],
         strength: Strength | None = None,
         *,
-        dose: float | Sequence[float] | Tensor | None = None,
+        dose: Doses | None = None,
         scope: Scope | slice = everywhere,
         at: Place | None = None,
     ) -> None:

@@ -3,18 +3,30 @@
 import sys
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
+from torch import Tensor
+
+from tl_steer.arguments import Words
 from tl_steer.directions.direction import Direction
-from tl_steer.errors import LargeDoseWarning, MismatchError, SteerError
+from tl_steer.errors import LargeDoseWarning, MismatchError
 from tl_steer.lens.hook_names import site_of
-from tl_steer.strengths.strength import Numbers, as_strength
+from tl_steer.strengths.strength import as_strength
+
+Doses = Annotated[
+    float | Sequence[float] | Tensor,
+    Words(
+        "a dose, which is a number, or one for each row",
+        "doses",
+        "Dose(direction, 0.2) as the strength is a dose of each token's own norm.",
+    ),
+]
 
 LARGE = 0.4
 """Of the residual stream's norm; on the packaged model, text has twice its perplexity there."""
 
 
-def strengths_for(directions: Sequence[Direction], dose: Any) -> float | list[float]:
+def strengths_for(directions: Sequence[Direction], dose: Doses) -> float | list[float]:
     """Return the strengths at which additions have a dose: one number, or one for each row.
 
     Args:
@@ -22,17 +34,11 @@ def strengths_for(directions: Sequence[Direction], dose: Any) -> float | list[fl
         dose: ``‖αv‖ / ‖h‖``; one number or one for each row; below zero, against the direction.
 
     Raises:
-        SteerError: For what is no number.
         MismatchError: For directions and doses of different numbers of rows.
         NonFiniteError: For NaN or infinity, a zero direction, and one without a scale.
     """
     name = directions[0].hook_name
-    numbers = None if callable(dose) else as_strength(dose, hook_name=f"{name}, dose")
-    if not isinstance(numbers, Numbers):
-        raise SteerError(
-            f"{name}: a dose is a number, or one for each row; got a function. "
-            "Dose(direction, 0.2) as the strength is a dose of each token's own norm."
-        )
+    numbers: Any = as_strength(dose, hook_name=f"{name}, dose")
     if numbers.n_rows is None and len(directions) == 1:
         return directions[0].strength_for(dose=float(dose))
     doses = numbers.values.flatten().tolist()

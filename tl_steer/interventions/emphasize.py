@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from math import isfinite, log
+from math import log
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from tl_steer.arguments import checked
+from tl_steer.arguments import Range, checked
 from tl_steer.errors import HookNameError, SteerError
 from tl_steer.interventions.protocol import Edit, per_site
 from tl_steer.lens.context import Context
@@ -39,12 +40,7 @@ class Rescale:
         SteerError: For a factor that is not over 0, or infinite.
     """
 
-    factor: float
-
-    def __post_init__(self) -> None:
-        """Check the number."""
-        if not (self.factor > 0 and isfinite(self.factor)):
-            raise SteerError(f"Rescale({self.factor}): a factor over 0, such as 100.")
+    factor: Annotated[float, Range("over 0, such as 100", over=0)]
 
     def __call__(self, log_odds: Tensor, strength: Tensor) -> Tensor:
         """Return ``α log factor``, whatever the attention is."""
@@ -64,12 +60,7 @@ class AtLeast:
         SteerError: For a share that is not between 0 and 1.
     """
 
-    share: float
-
-    def __post_init__(self) -> None:
-        """Check the number."""
-        if not 0 < self.share < 1:
-            raise SteerError(f"AtLeast({self.share}): a share between 0 and 1, such as 0.2.")
+    share: Annotated[float, Range("between 0 and 1, such as 0.2", over=0, under=1)]
 
     def __call__(self, log_odds: Tensor, strength: Tensor) -> Tensor:
         """Return ``α (logit ψ − logit c)`` where that is a gain."""

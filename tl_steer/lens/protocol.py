@@ -13,12 +13,13 @@ from tl_steer.errors import SteerError
 from tl_steer.files.stored_names import stored_as
 from tl_steer.lens.unsupported import why_unsupported
 
-
-@means(
-    "a TransformerLens model",
-    instead='Wrap yours: TransformerBridge.boot_transformers("name", hf_model=model, '
-    "tokenizer=tokenizer), or HookedTransformer on TransformerLens 3.",
+_WRAP_IT = (
+    'Wrap yours: TransformerBridge.boot_transformers("name", hf_model=model, tokenizer=tokenizer), '
+    "or HookedTransformer on TransformerLens 3."
 )
+
+
+@means("a TransformerLens model", instead=_WRAP_IT)
 @runtime_checkable
 class SteerableModel(Protocol):
     """The structural type that ``HookedTransformer`` and ``TransformerBridge`` both satisfy.
@@ -59,7 +60,7 @@ class SteerableModel(Protocol):
         ...
 
 
-@means("a TransformerLens model")
+@means("a TransformerLens model", instead=_WRAP_IT)
 @runtime_checkable
 class Host(Protocol):
     """What hooks sit on and passes run through: a model itself, or what stands for it."""

@@ -23,7 +23,9 @@ class Characters:
         SteerError: For what are no whole numbers, and for bounds with nothing between.
     """
 
-    start: int = 0
+    start: int | None = 0
+    """``None`` for the beginning, as in a slice."""
+
     stop: int | None = None
 
     def __post_init__(self) -> None:

@@ -64,13 +64,16 @@ class Similar:
 
     def score(self, acts: Acts) -> TokenStrengths:
         """Cosine of activations with the direction."""
+        return self._score(acts)
+
+    def _score(self, acts: Acts) -> TokenStrengths:
         _require_same_shape(self.direction, acts)
         (unit,) = self._unit(acts)
         return cosine(acts, unit)
 
     def __call__(self, context: Context) -> TokenMask:
         """Mark the tokens of this pass."""
-        return context.real & (self.score(context.read(self.direction.hook_name)) > self.above)
+        return context.real & (self._score(context.read(self.direction.hook_name)) > self.above)
 
 
 @stored_as("Projects")
@@ -111,13 +114,16 @@ class Projects:
 
     def score(self, acts: Acts) -> TokenStrengths:
         """Projection of activations onto the direction, in activation units."""
+        return self._score(acts)
+
+    def _score(self, acts: Acts) -> TokenStrengths:
         _require_same_shape(self.direction, acts)
         (unit,) = self._unit(acts)
         return projection(acts, unit)
 
     def __call__(self, context: Context) -> TokenMask:
         """Mark the tokens of this pass."""
-        return context.real & (self.score(context.read(self.direction.hook_name)) > self.above)
+        return context.real & (self._score(context.read(self.direction.hook_name)) > self.above)
 
 
 Condition = Similar | Projects

@@ -64,7 +64,10 @@ class Matching:
         SteerError: For what is no regular expression on text, and for an empty one.
     """
 
-    pattern: "str | re.Pattern[str] | regex.Pattern"
+    pattern: Annotated[
+        "str | re.Pattern[str] | regex.Pattern",
+        Words("a regular expression on text", "regular expressions", r"Such as r'\b19\d\d\b'."),
+    ]
     """A regular expression, as text or compiled with flags, by ``re`` or by ``regex``."""
 
     take: Take = field(default=_All(), kw_only=True)

@@ -75,7 +75,9 @@ class Positions:
         SteerError: For what are no whole numbers, and for bounds with nothing between.
     """
 
-    start: int = 0
+    start: int | None = 0
+    """``None`` for the beginning, as in a slice."""
+
     stop: int | None = None
 
     def __post_init__(self) -> None:
@@ -86,7 +88,7 @@ class Positions:
 
     def __call__(self, context: Context) -> TokenMask:
         """Mark the tokens between the bounds."""
-        mask = context.real & (context.positions >= self._place(self.start, context))
+        mask = context.real & (context.positions >= self._place(self.start or 0, context))
         if self.stop is None:
             return mask
         return mask & (context.positions < self._place(self.stop, context))

@@ -1,6 +1,7 @@
 """Thresholds of conditions, from texts whose class is known."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
@@ -9,9 +10,9 @@ from sklearn.metrics import roc_curve
 from torch import Tensor
 
 from tl_steer.activations.activations import Activations
-from tl_steer.arguments import checked
+from tl_steer.arguments import Range, checked
 from tl_steer.directions.direction import Direction
-from tl_steer.errors import DataError, MismatchError, NonFiniteError, SteerError
+from tl_steer.errors import DataError, MismatchError, NonFiniteError
 from tl_steer.scopes.conditions import Condition, Projects, Similar
 
 
@@ -54,7 +55,9 @@ def fit_threshold(
     activations: Activations,
     direction: Direction,
     *,
-    false_fires: float = 0.05,
+    false_fires: Annotated[
+        float, Range("from 0 to under 1, such as 0.05", least=0, under=1)
+    ] = 0.05,
     condition: type[Similar] | type[Projects] = Projects,
 ) -> Threshold:
     """Find the lowest threshold at which few enough of the negative examples fire.
@@ -79,8 +82,6 @@ def fit_threshold(
         DataError: For texts without classes, or of one class only; for moments.
         NonFiniteError: For NaN or infinity among the activations.
     """
-    if not 0 <= false_fires < 1:
-        raise SteerError(f"false_fires={false_fires}: a share from 0 to under 1, such as 0.05.")
     scores, positive = _scored(condition(direction, above=0.0), activations)
     false, hits, at_least = roc_curve(positive, scores, drop_intermediate=False)
     chosen = int(np.flatnonzero(false <= false_fires)[-1])

@@ -2,15 +2,18 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
+from tl_steer.arguments import Words
 from tl_steer.directions.direction import Direction
 from tl_steer.directions.expected import require_directions
 from tl_steer.errors import MismatchError, SteerError
 from tl_steer.interventions.add import Add
 from tl_steer.interventions.doses import warn_if_large
 from tl_steer.scopes.positions import Scope
-from tl_steer.strengths.strength import Numbers, as_strength
+
+OneStrength = Annotated[float, Words("one number as the strength", "numbers")]
+OneDose = Annotated[float, Words("one number as the dose", "numbers")]
 
 
 def divided(
@@ -32,7 +35,7 @@ def divided(
 
     Raises:
         MismatchError: For two directions of one hook point.
-        SteerError: For both a strength and a dose, or what is no number.
+        SteerError: For both a strength and a dose.
     """
     several: Any = directions
     found = require_directions(tuple(several.values()) if isinstance(several, Mapping) else several)
@@ -48,11 +51,11 @@ def divided(
             "how much. Give one of them."
         )
     if dose is None:
-        kind, total = "strength", 1.0 if strength is None else _number(strength, "strength")
+        kind, total = "strength", 1.0 if strength is None else strength
         each_gets = total / math.sqrt(len(found))
         strengths = [each_gets] * len(found)
     else:
-        kind, total = "dose", _number(dose, "dose")
+        kind, total = "dose", dose
         each_gets = total / math.sqrt(len(found))
         strengths = [each.strength_for(dose=each_gets) for each in found]
         # The whole is what text feels; a share of it says little.
@@ -64,10 +67,3 @@ def divided(
         for name, each, alpha in zip(names, found, strengths, strict=True)
     }
     return additions, f"{kind} {total:.3g} / √{len(found)} = {each_gets:.3g} at each"
-
-
-def _number(value: Any, kind: str) -> float:
-    number = as_strength(value, hook_name=f"at_layers, {kind}")
-    if not isinstance(number, Numbers) or number.n_rows is not None:
-        raise SteerError(f"at_layers: expected one number as the {kind}, got {value!r}.")
-    return float(number.values)

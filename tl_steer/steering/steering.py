@@ -27,7 +27,7 @@ from tl_steer.scopes.combined import check_scopes_fit, leaves_prompt
 from tl_steer.scopes.positions import Scope, as_scope, everywhere
 from tl_steer.steering.alike import rows_are_alike
 from tl_steer.steering.hooks import Board, needs_context, what_is_read
-from tl_steer.steering.layers import divided
+from tl_steer.steering.layers import OneDose, OneStrength, divided
 from tl_steer.strengths.strength import Strength
 
 PromptLengths = Sequence[Index] | None
@@ -71,9 +71,9 @@ class Steering:
     def at_layers(
         cls,
         directions: Mapping[str, Direction] | Sequence[Direction],
-        strength: float | None = None,
+        strength: OneStrength | None = None,
         *,
-        dose: float | None = None,
+        dose: OneDose | None = None,
         scope: Scope | slice = everywhere,
     ) -> "Steering":
         """Add a direction at each of several layers, with the strength divided among them.

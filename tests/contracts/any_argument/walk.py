@@ -17,6 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
 from typing import Any
+from zlib import crc32
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -34,6 +35,9 @@ from tl_steer.data import packaged_model
 
 ODD_BUT_WANTED: dict[tuple[str, str], set[str]] = {}
 """What the annotation does not tell."""
+
+PART = 3
+"""Every so many-th value is given to a parameter."""
 
 SECONDS = 20
 """Of the processor's time, after which a call is said to hang."""
@@ -102,6 +106,8 @@ def walked(world: World, passes: Passes, names: set[str]) -> Iterator[Tried]:
                 (call.name, parameter), set()
             )
             for given, make in HOSTILE.items():
+                if not chosen(call.name, parameter, given):
+                    continue
                 value = make(world)
                 with passes.counted():
                     outcome, said = tried(call, parameter, value, passes)
@@ -109,6 +115,11 @@ def walked(world: World, passes: Passes, names: set[str]) -> Iterator[Tried]:
                     outcome = "odd"
                 yield Tried(call.name, parameter, given, outcome, said)
         plt.close("all")
+
+
+def chosen(*names: str) -> bool:
+    """Whether this is in the part that is tried: the same one every time, and on every machine."""
+    return "EVERY" in os.environ or not crc32(" ".join(names).encode()) % PART
 
 
 def good(call: Call) -> Tried:
