@@ -8,7 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tl_steer.data import ContrastSet
-from tl_steer.errors import DataError
+from tl_steer.errors import DataError, NonFiniteError
 
 texts = st.text(min_size=1, max_size=12).filter(lambda text: bool(text.strip()))
 sides = st.lists(texts, min_size=1, max_size=40)
@@ -159,16 +159,28 @@ def test_any_sequence_of_texts_fits_and_becomes_a_tuple() -> None:
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda: ContrastSet("a film", ["b"]), "positive is 'a film', a str"),
-        (lambda: ContrastSet({"a", "b"}, ["b"]), "positive is .*, a set"),
-        (lambda: ContrastSet(["a"], iter(["b", 3.5])), r"negative\[1\] is 3.5, a float"),
-        (lambda: ContrastSet(iter(["a", None]), ["b"]), r"positive\[1\] is None"),
+        (
+            lambda: ContrastSet("a film", ["b"]),
+            "expected a list of texts, got 'a film'. For one text",
+        ),
+        (
+            lambda: ContrastSet({"a", "b"}, ["b"]),
+            "positive=.*: expected a list of texts, got a set, which",
+        ),
+        (
+            lambda: ContrastSet(["a"], iter(["b", 3.5])),
+            "negative=….: expected a list of texts; item 1 is 3.5",
+        ),
+        (
+            lambda: ContrastSet(iter(["a", None]), ["b"]),
+            "positive=….: expected a list of texts; item 1 is None",
+        ),
         (lambda: ContrastSet(["a", "", "b", " \n"], ["c"]), r"2 of 4 .* empty .*index 1, 3"),
         (lambda: ContrastSet([], ["b"]), "positive: no texts came"),
         (lambda: ContrastSet(["a"], []), "negative: no texts came"),
         (lambda: ContrastSet(["a"], ["b", "c"], paired=True), "1 positive and 2 negative"),
-        (lambda: ContrastSet.pairs(iter([("a", "b"), ("c", "d", "e")])), r"pairs\[1\]"),
-        (lambda: ContrastSet.pairs(iter([("a", "b"), "cd"])), r"pairs\[1\] is 'cd'"),
+        (lambda: ContrastSet.pairs(iter([("a", "b"), ("c", "d", "e")])), "item 1 is 3"),
+        (lambda: ContrastSet.pairs(iter([("a", "b"), "cd"])), "tuples of 2 texts; item 1 is 'cd'"),
         (lambda: ContrastSet.pairs([]), "no texts came"),
         (lambda: ContrastSet.labelled(["a", "b"], [1]), "2 texts and 1 labels"),
         (lambda: ContrastSet.labelled(["a", "b"], [1, 1]), "The labels that came are 1,"),
@@ -188,13 +200,18 @@ def test_what_is_no_contrast_is_refused(make: Callable[[], ContrastSet], says: s
 
 @pytest.mark.parametrize(
     "shares",
-    [{}, {"a": 0.5}, {"a": 0.6, "b": 0.6}, {"a": 1.5, "b": -0.5}, {"a": 1.0, "b": 0.0},
-     {"a": math.nan, "b": 0.5}],
+    [{}, {"a": 0.5}, {"a": 0.6, "b": 0.6}, {"a": 1.5, "b": -0.5}, {"a": 1.0, "b": 0.0}],
 )  # fmt: skip
 def test_fractions_that_do_not_add_up_are_refused(shares: dict[str, float]) -> None:
     contrast = ContrastSet(["a"] * 9, ["b"] * 9)
     with pytest.raises(DataError, match="positive and add up to 1"):
         contrast.split(shares)
+
+
+def test_a_fraction_that_is_none_is_refused() -> None:
+    contrast = ContrastSet(["a"] * 9, ["b"] * 9)
+    with pytest.raises(NonFiniteError, match="the value of 'a' is NaN"):
+        contrast.split({"a": math.nan, "b": 0.5})
 
 
 def test_a_part_without_a_side_is_refused() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tl_steer.errors import DataError
+from tl_steer.errors import ArgumentError, DataError
 from tl_steer.evaluation.diversity import distinct_n, repetition
 
 TOKENS = st.lists(st.lists(st.integers(0, 4), max_size=12), max_size=6)
@@ -96,7 +96,7 @@ def test_empty_texts_change_nothing() -> None:
 
 
 def test_bad_input() -> None:
-    with pytest.raises(DataError, match="at least one token"):
+    with pytest.raises(ArgumentError, match=r"distinct_n\(n=0\): expected .* of at least 1"):
         distinct_n(["a"], 0)
-    with pytest.raises(DataError, match="give a list of texts"):
+    with pytest.raises(DataError, match=r"expected a list of texts, .* write \[text\]"):
         repetition("one text")

@@ -11,7 +11,7 @@ from models import KINDS
 from scipy.special import rel_entr, softmax
 
 import tl_steer as ts
-from tl_steer.errors import DataError, MismatchError
+from tl_steer.errors import ArgumentError, DataError, MismatchError
 from tl_steer.evaluation.side_effects import neutral_kl, side_effects
 
 AT = "blocks.1.hook_resid_post"
@@ -92,7 +92,7 @@ def test_what_is_refused() -> None:
         neutral_kl(model, [], steering)
     with pytest.raises(DataError, match="text 1 has one token only"):
         neutral_kl(model, ["the film", "film"], steering)
-    with pytest.raises(DataError, match="prompt_tokens=0"):
+    with pytest.raises(ArgumentError, match="prompt_tokens=0"):
         neutral_kl(model, TEXTS, steering, prompt_tokens=0)
     with pytest.raises(MismatchError, match="settings for 4 rows came with 3 texts"):
         neutral_kl(model, TEXTS, ts.Steering(ts.Add(joy, [1.0] * 4)))

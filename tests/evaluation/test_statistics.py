@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 from making import as_users_run_it
 from scipy import stats
 
-from tl_steer.errors import DataError, NonFiniteError
+from tl_steer.errors import ArgumentError, DataError, NonFiniteError
 from tl_steer.evaluation.statistics import (
     Interval,
     chance_of_sigma,
@@ -179,7 +179,7 @@ def test_what_is_refused() -> None:
         paired_difference(two[:0], two[:0], np.arange(0))
     with pytest.raises(NonFiniteError, match="judge's scores"):
         paired_difference(two + np.nan, two, np.arange(2))
-    with pytest.raises(DataError, match=r"confidence=1\.0"):
+    with pytest.raises(ArgumentError, match=r"confidence=1\.0"):
         paired_difference(two, two, np.arange(2), confidence=1.0)
     with pytest.raises(DataError, match="1 controls came"):
         sigma_above(1.0, np.ones(1))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from making import as_users_run_it
 from scipy import stats
 
-from tl_steer.errors import DataError, NonFiniteError
+from tl_steer.errors import ArgumentError, DataError, NonFiniteError
 from tl_steer.evaluation.plots import figure_png
 from tl_steer.evaluation.statistics import paired_difference
 from tl_steer.evaluation.steerability import steerability
@@ -132,7 +132,7 @@ def test_what_is_refused() -> None:
         steerability(frame.assign(value=frame["value"].where(frame["strength"] != 1)))
     with pytest.raises(DataError, match="2 values of 'direction' came"):
         steerability(pd.concat([frame.assign(direction=name) for name in ("joy", "random")]))
-    with pytest.raises(DataError, match="confidence=1"):
+    with pytest.raises(ArgumentError, match="confidence=1"):
         steerability(frame, confidence=1)
 
 

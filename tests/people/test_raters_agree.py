@@ -9,7 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from making_people import rated
 
-from tl_steer.errors import DataError, SteerError
+from tl_steer.errors import ArgumentError, SteerError
 
 pytestmark = pytest.mark.once
 
@@ -156,8 +156,8 @@ def test_little_is_said_to_be_little() -> None:
 
 
 def test_what_cannot_be_is_refused() -> None:
-    for wrong in ({"confidence": 1.0}, {"draws": 0}):
-        with pytest.raises(DataError, match="share between 0 and 1"):
+    for wrong, says in (({"confidence": 1.0}, "between 0 and 1"), ({"draws": 0}, "of at least 1")):
+        with pytest.raises(ArgumentError, match=f"expected a .*number {says}, got"):
             rated(PUBLISHED).agreement(**wrong)
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from tl_steer.errors import DataError
+from tl_steer.errors import ArgumentError, DataError
 from tl_steer.reports.examples import examples
 from tl_steer.reports.per_prompt import (
     anti_steerable,
@@ -155,8 +155,8 @@ def test_texts_that_cannot_be_compared_are_refused() -> None:
         paired(texts.assign(**{JUDGE: float("nan")}), JUDGE)
     with pytest.raises(DataError, match=r"lacks \['vader'\]"):
         effects_per_prompt(texts, "vader")
-    with pytest.raises(DataError, match="confidence=95"):
+    with pytest.raises(ArgumentError, match="confidence=95"):
         effects_per_prompt(texts, JUDGE, confidence=95)
-    with pytest.raises(DataError, match="count=0"):
+    with pytest.raises(ArgumentError, match="count=0"):
         examples(texts, JUDGE, count=0)
     assert set(GAINS) >= set(steered["direction"])

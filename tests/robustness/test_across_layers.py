@@ -157,7 +157,7 @@ def none(model: Any) -> Directions:
         ({"directions": of_another}, MismatchError, "another model"),
         ({"directions": none}, DataError, "0 directions, 0 places and 4 prompts"),
         ({"prompts": []}, DataError, "and 0 prompts came"),
-        ({"prompts": "the film"}, DataError, "A list of texts would fit"),
+        ({"prompts": "the film"}, DataError, "expected a list of texts"),
         ({"dose": 0.0}, SteerError, "dose=0.0"),
         ({"dose": math.nan}, SteerError, "dose=nan"),
         ({"added_at": ["blocks.3.hook_resid_post"]}, HookNameError, "no direction was read there"),

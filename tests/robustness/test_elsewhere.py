@@ -145,9 +145,13 @@ class Short(Share):
     [
         ({"prompt_sets": {}}, DataError, "no set came"),
         ({"prompt_sets": {"one": []}}, DataError, "'one' holds no prompt"),
-        ({"prompt_sets": {"one": "the film"}}, DataError, "one is 'the film'"),
+        (
+            {"prompt_sets": {"one": "the film"}},
+            DataError,
+            "the value of 'one' is 'the film'. For one text, write",
+        ),
         ({"prompt_sets": {"one": ["film " * 62]}}, DataError, "context holds 64"),
-        ({"judges": []}, SteerError, "judges: nothing came"),
+        ({"judges": []}, DataError, "no judge came"),
         ({"judges": [JUDGE, JUDGE]}, SteerError, "a name of its own"),
         ({"steering": [0.1, 0.2]}, MismatchError, "settings for 2 rows"),
         ({"steering": "another"}, MismatchError, "another model"),

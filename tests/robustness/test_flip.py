@@ -135,7 +135,7 @@ def of_another(model: Any) -> ts.Direction:
     ("changes", "error", "says"),
     [
         ({"prompts": []}, DataError, "no prompt came"),
-        ({"prompts": "the film"}, DataError, "A list of texts would fit"),
+        ({"prompts": "the film"}, DataError, "expected a list of texts"),
         ({"answer": ["good", "bad"]}, DataError, "2 answers came with 6 prompts"),
         ({"answer": "good", "other": "good"}, DataError, "begin with the same token"),
         ({"direction": zero}, NonFiniteError, "reaches no dose"),

@@ -165,7 +165,7 @@ def some_map(**changes: Any) -> ActivationMap:
         ({"at": "blocks.7.hook_resid_post"}, HookNameError, "blocks 0 to 3"),
         ({"at": "blocks.*.hook_resid_post"}, HookNameError, "one hook point is wanted"),
         ({"at": "blocks.1.mlp.hook_post"}, MismatchError, "Fit a map"),
-        ({"scale": math.nan}, NonFiniteError, "is no norm"),
+        ({"scale": math.nan}, NonFiniteError, "is not finite"),
         ({"through": {"from_at": "blocks.0.hook_mlp_out"}}, MismatchError, "the map is from"),
         ({"through": {"to_at": AT}, "at": "blocks.2.hook_mlp_out"}, MismatchError, "leads to"),
         ({"through": {"to_model": "itself"}}, MismatchError, "name is 'small-llama'"),

@@ -123,7 +123,7 @@ def test_what_is_refused_in_a_class_of_its_own() -> None:
     with pytest.raises(NonFiniteError, match="expected a number, got"):
         ts.Projects(ALONG, above=float("inf"))
     for at in (1.5, [1.5], None):
-        with pytest.raises(HookNameError, match="is no hook point"):
+        with pytest.raises(HookNameError, match="expected a hook name"):
             ts.AttendsTo(WORD, at, above=0.1)  # type: ignore[arg-type]
 
 

@@ -184,7 +184,7 @@ def test_the_model_is_left_as_it_was(kind: str) -> None:
         ({"tokens": slice(-2, -2)}, DataError, "none of which is in"),
         ({"radius": 0.0}, SteerError, "radius=0.0"),
         ({"radius": math.inf}, SteerError, "radius=inf"),
-        ({"n": 0}, SteerError, "from 1 to 32 directions"),
+        ({"n": 0}, SteerError, "expected a whole number of at least 1"),
         ({"n": 33}, SteerError, "from 1 to 32 directions"),
         ({"power": 0.5}, SteerError, "power=0.5"),
         ({"root": math.nan}, SteerError, "root=nan"),

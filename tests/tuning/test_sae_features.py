@@ -249,7 +249,7 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], type[SteerError], str]]
     "a strange one": ({}, {"candidates": [1, 12]}, DataError, "from 0 to 11"),
     "silence": ({"W_enc": torch.zeros(32, 12)}, {}, DataError, "no feature is more active"),
     "no dose": ({}, {"dose": 0.0}, SteerError, "dose=0.0: a positive number"),
-    "no tokens": ({}, {"k": 0}, SteerError, "k=0: 1 to"),
+    "no tokens": ({}, {"k": 0}, SteerError, "k=0.: expected a whole number of at least 1"),
     "too many tokens": ({}, {"k": 1000}, SteerError, "k=1000: 1 to"),
     "no prompts": ({}, {"prompts": []}, SteerError, "at least one"),
 }  # fmt: skip
@@ -266,7 +266,12 @@ def test_what_does_not_fit_is_refused(name: str) -> None:
 
 def test_what_is_no_autoencoder_is_refused() -> None:
     model = shared_model("bridge", "llama")
-    with as_users_run_it(), pytest.raises(SteerError, match="dict is not a sparse autoencoder"):
+    with (
+        as_users_run_it(),
+        pytest.raises(
+            SteerError, match="expected a sparse autoencoder, got an empty dict. It needs"
+        ),
+    ):
         found(model, {})
 
 

@@ -59,7 +59,14 @@ def fixed(kinds: Sequence[Kind]) -> Kind:
             for number, (kind, each) in enumerate(zip(kinds, items, strict=True))
         )
 
-    return Kind(f"a tuple of {of}", f"tuples of {of}", take, _looks_ordered)
+    texts = all(kind is numbers.TEXT for kind in kinds)
+    return Kind(
+        f"a tuple of {of}",
+        f"tuples of {of}",
+        take,
+        _looks_ordered,
+        error=DataError if texts else ArgumentError,
+    )
 
 
 def mapping(key: Kind, of: Kind) -> Kind:

@@ -3,11 +3,11 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Annotated, Any
 
 from torch import Tensor
 
-from tl_steer.arguments import Measured, checked
+from tl_steer.arguments import Measured, Words, checked
 from tl_steer.directions.direction import Direction
 from tl_steer.errors import NonFiniteError, SteerError
 from tl_steer.interventions.projection import along, flat, like, place_of, unit_of
@@ -45,7 +45,10 @@ class SetProjection:
     direction: Direction
     """Its length plays no part."""
 
-    value: float | tuple[Measured, Measured]
+    value: Annotated[
+        float | tuple[Measured, Measured],
+        Words("one number, or an interval (low, high)", "numbers or intervals"),
+    ]
     """``c``, in activation units along ``v̂``, or an interval ``(low, high)``. Of a class mean
     ``μ``, it is ``v̂ᵀμ``; ``token_projections`` shows what values texts have."""
 

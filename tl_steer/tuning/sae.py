@@ -7,6 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from tl_steer.arguments import means
 from tl_steer.errors import HookNameError, MismatchError, SteerError
 from tl_steer.lens.hook_names import resolve, site_shape
 from tl_steer.lens.protocol import SteerableModel
@@ -22,6 +23,7 @@ _SCALES: Mapping[str, Callable[[Examples], Tensor]] = {
 }
 
 
+@means("a sparse autoencoder", instead="It needs cfg, W_dec and encode.")
 @runtime_checkable
 class SparseAutoencoder(Protocol):
     """The structural type that the autoencoders of ``sae-lens`` satisfy, and others may.
@@ -51,10 +53,6 @@ def hook_name_of(model: SteerableModel, sae: SparseAutoencoder) -> str:
         MismatchError: For one of another width, one that writes elsewhere than it reads, or one
             whose normalisation needs numbers that it does not hold.
     """
-    if not isinstance(sae, SparseAutoencoder):
-        raise SteerError(
-            f"{type(sae).__qualname__} is not a sparse autoencoder; it needs cfg, W_dec and encode."
-        )
     name = _said(sae, "hook_name")
     if not isinstance(name, str):
         raise SteerError(
