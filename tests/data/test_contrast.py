@@ -161,19 +161,19 @@ def test_any_sequence_of_texts_fits_and_becomes_a_tuple() -> None:
     [
         (
             lambda: ContrastSet("a film", ["b"]),
-            "expected a list of texts, got 'a film'. For one text",
+            "list of texts, got 'a film'. For one text",
         ),
         (
             lambda: ContrastSet({"a", "b"}, ["b"]),
-            "positive=.*: expected a list of texts, got a set, which",
+            "expected a list of texts, got a set, which",
         ),
         (
             lambda: ContrastSet(["a"], iter(["b", 3.5])),
-            "negative=….: expected a list of texts; item 1 is 3.5",
+            "negative=….: .*; item 1 is 3.5",
         ),
         (
             lambda: ContrastSet(iter(["a", None]), ["b"]),
-            "positive=….: expected a list of texts; item 1 is None",
+            "positive=….: .*; item 1 is None",
         ),
         (lambda: ContrastSet(["a", "", "b", " \n"], ["c"]), r"2 of 4 .* empty .*index 1, 3"),
         (lambda: ContrastSet([], ["b"]), "positive: no texts came"),

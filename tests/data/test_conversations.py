@@ -91,7 +91,7 @@ def test_a_place_can_be_made_by_hand() -> None:
 def test_what_makes_no_conversation_is_refused() -> None:
     with pytest.raises(DataError, match="2 prompts and 1 responses"):
         conversations(chatml(), ["a", "b"], ["c"])
-    with pytest.raises(DataError, match="prompts='a'.: expected a list of texts, got 'a'"):
+    with pytest.raises(DataError, match=r"prompts='a'.: expected a list of texts, got 'a'"):
         conversations(chatml(), "a", ["c"])
     with pytest.raises(DataError, match="responses: 1 of 1 texts are empty"):
         conversations(chatml(), ["a"], [" "])

@@ -45,7 +45,7 @@ def test_one_prompt_may_come_with_several_answers() -> None:
         (lambda: Preferences(["p", ""], ["a", "b"], ["c", "d"]), "prompts: 1 of 2 texts are empty"),
         (
             lambda: Preferences(["p"], iter([3]), ["c"]),
-            "chosen=….: expected a list of texts; item 0 is 3",
+            "list of texts; item 0 is 3",
         ),
         (lambda: Preferences("p", ["a"], ["c"]), "prompts='p'.: expected a list of texts, got 'p'"),
         (lambda: Preferences(["p"], ["a"], ["a"]), r"chosen\[0\] and rejected\[0\] are both 'a'"),

@@ -157,7 +157,7 @@ def test_what_is_no_function_or_no_hook_point() -> None:
     model = shared_model("bridge", "llama")
     with (
         as_users_run_it(),
-        pytest.raises(SteerError, match="expected a function of 2 arguments, got 2.0"),
+        pytest.raises(SteerError, match=r"expected a function of 2 arguments, got 2.0"),
     ):
         Custom(2.0, AT)  # type: ignore[arg-type]
     for name in ("blocks.9.hook_resid_post", "blocks.*.attn.hook_pattern", "nowhere"):

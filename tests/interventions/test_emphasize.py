@@ -196,5 +196,5 @@ def test_what_does_not_fit_is_refused(model: Any) -> None:
         with pytest.raises(SteerError, match="a number over 0, such as 100"):
             Rescale(wrong)
     for wrong in (0.0, 1.0, math.nan):
-        with pytest.raises(SteerError, match="a number between 0 and 1, such as 0.2"):
+        with pytest.raises(SteerError, match=r"a number between 0 and 1, such as 0.2"):
             AtLeast(wrong)

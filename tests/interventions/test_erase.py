@@ -136,7 +136,7 @@ def test_what_it_was_not_fitted_to_is_refused() -> None:
 
 @pytest.mark.parametrize("strength", [math.nan, math.inf, -math.inf])
 def test_a_strength_that_is_not_finite_is_refused(strength: float) -> None:
-    with pytest.raises(NonFiniteError, match="expected a strength, got .* is not finite"):
+    with pytest.raises(NonFiniteError, match=r"expected a strength, got .* is not finite"):
         Erase(erasure(shared_model("bridge", "llama"), AT), strength)
 
 

@@ -101,7 +101,7 @@ def test_what_a_plane_is_not() -> None:
     for pair in ((one, zero), (zero, one)):
         with pytest.raises(NonFiniteError, match="the zero vector"):
             Rotate(*pair)
-    with pytest.raises(NonFiniteError, match="degrees=nan.: .* not finite"):
+    with pytest.raises(NonFiniteError, match=r"degrees=nan.: .* not finite"):
         Rotate(one, other, math.nan)
     with pytest.raises(MismatchError, match="2 hook points"):
         Rotate(one, direction(MODEL, "blocks.0.hook_resid_post"))

@@ -148,7 +148,7 @@ class Short(Share):
         (
             {"prompt_sets": {"one": "the film"}},
             DataError,
-            "the value of 'one' is 'the film'. For one text, write",
+            "the value of 'one' is 'the film'",
         ),
         ({"prompt_sets": {"one": ["film " * 62]}}, DataError, "context holds 64"),
         ({"judges": []}, DataError, "no judge came"),
