@@ -1,6 +1,7 @@
 """What a person would expect to be accepted, by annotation: said without tl_steer's own checks."""
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from functools import cache
 from os import PathLike
 from pathlib import Path
 from types import NoneType, UnionType
@@ -131,6 +132,7 @@ def array(annotation: Any) -> set[str]:
     return found | (MATRICES if len(axes) == 2 or any_number else set())
 
 
+@cache
 def of_class(owner: Any, world: World) -> set[str]:
     if not isinstance(owner, type) or owner is object:
         return set(HOSTILE)

@@ -36,7 +36,7 @@ from tl_steer.data import packaged_model
 ODD_BUT_WANTED: dict[tuple[str, str], set[str]] = {}
 """What the annotation does not tell."""
 
-PART = 3
+PART = 6
 """Every so many-th value is given to a parameter."""
 
 SECONDS = 20
