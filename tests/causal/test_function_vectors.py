@@ -16,7 +16,7 @@ from tl_steer.causal.function_vectors import function_vector, head_effects
 from tl_steer.causal.localize import localize
 from tl_steer.causal.metrics import LogitDifference
 from tl_steer.demo.planted import planted
-from tl_steer.errors import DataError, HookNameError, MismatchError
+from tl_steer.errors import ArgumentError, DataError, HookNameError, MismatchError
 
 PROMPTS = ts.ContrastSet(
     ["the film was very good", "a great movie", "i loved it so much and the plot"],
@@ -137,9 +137,10 @@ def test_wrong_input_is_refused() -> None:
         vector(model, at="blocks.1.mlp.hook_post")
     with pytest.raises(HookNameError, match=r"what heads write is read at attn\.hook_z"):
         effects(model, at="blocks.1.hook_attn_out")
-    for heads in (0, 17):
-        with pytest.raises(DataError, match="from 1 to 16 can be taken"):
-            vector(model, heads=heads, effects=effects(model))
+    with pytest.raises(DataError, match="from 1 to 16 can be taken"):
+        vector(model, heads=17, effects=effects(model))
+    with pytest.raises(ArgumentError, match=r"heads=0\): expected a whole number of at least 1"):
+        vector(model, heads=0, effects=effects(model))
     pairs = ts.ContrastSet(["a good film"], ["a bad film"], paired=True)
     other = localize(model, pairs, METRIC, at="blocks.1.attn.hook_z", progress=False)
     with pytest.raises(MismatchError, match="those of heads at the last token"):
@@ -171,6 +172,8 @@ def test_few_shot_prompts_show_the_task_and_its_opposite() -> None:
         assert sorted(a for _, a in parsed[0]) == sorted(a for _, a in parsed[1])
     assert few_shot(EXAMPLES, shots=3, n=20, seed=1) == made
     assert few_shot(EXAMPLES, shots=3, n=20, seed=2) != made
-    for wrong in ({"shots": 1}, {"shots": 8}, {"n": 0}):
+    for shots in (1, 8):
         with pytest.raises(DataError, match="8 examples"):
-            few_shot(EXAMPLES, **wrong)
+            few_shot(EXAMPLES, shots=shots)
+    with pytest.raises(ArgumentError, match=r"n=0\): expected a whole number of at least 1"):
+        few_shot(EXAMPLES, n=0)

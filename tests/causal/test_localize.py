@@ -20,7 +20,7 @@ from tl_steer.causal.localize import localize
 from tl_steer.causal.metrics import LogitDifference
 from tl_steer.causal.modes import Noising, ZeroAblation
 from tl_steer.causal.positions import EachPosition
-from tl_steer.errors import DataError
+from tl_steer.errors import ArgumentError, DataError
 
 PAIRS = ts.ContrastSet(
     ["the film was very good", "a movie", "i loved it so much and the plot", "a great film"],
@@ -180,9 +180,10 @@ def test_ranking_and_best_are_by_size(model: Any) -> None:
     best = found.best(3)
     assert [site.hook_name for site in best] == list(found.ranking["hook_name"][:3])
     assert found.best() == best[:1]
-    for k in (0, 7):
-        with pytest.raises(DataError, match="there are 6 sites, so 1 to 6"):
-            found.best(k)
+    with pytest.raises(DataError, match="there are 6 sites, so 1 to 6"):
+        found.best(7)
+    with pytest.raises(ArgumentError, match=r"k=0\): expected a whole number of at least 1"):
+        found.best(0)
 
 
 def test_it_shows_itself(model: Any) -> None:

@@ -13,7 +13,7 @@ from tl_steer.causal.localize import localize
 from tl_steer.causal.metrics import LogitDifference
 from tl_steer.causal.verify import AttributionFailsWarning, _correlations, _problems, verify
 from tl_steer.demo.planted import Planted, planted
-from tl_steer.errors import DataError, SteerError
+from tl_steer.errors import ArgumentError, DataError, SteerError
 from tl_steer.evaluation.causal_figures import attribution_scatter
 from tl_steer.evaluation.plots import figure_png
 
@@ -129,9 +129,10 @@ def test_effects_that_do_not_vary_have_no_correlation() -> None:
 
 def test_wrong_numbers_are_refused(plant: Planted) -> None:
     found = localized(plant, at=AT[0])
-    for k in (0, 7):
-        with pytest.raises(DataError, match="there are 6 sites"):
-            verify(found, k=k)
+    with pytest.raises(DataError, match="there are 6 sites"):
+        verify(found, k=7)
+    with pytest.raises(ArgumentError, match=r"k=0\): expected a whole number of at least 1"):
+        verify(found, k=0)
     for wrong in ({"factor": 1.0}, {"matters": 0.0}, {"matters": 2.0}):
         with pytest.raises(SteerError, match="factor="):
             verify(found, **wrong)

@@ -125,9 +125,9 @@ def test_random_numbers_belong_to_prompt_sample_and_step() -> None:
         ({"top_p": 0.0}, "top_p=0.0: over 0, up to 1"),
         ({"top_p": 1.5}, "top_p=1.5"),
         ({"top_p": float("nan")}, "top_p=nan"),
-        ({"top_k": 0}, "top_k=0: at least 1, or None"),
+        ({"top_k": 0}, "top_k=0): expected a whole number of at least 1 or None"),
         ({"max_new_tokens": 0}, "max_new_tokens=0"),
-        ({"samples": 0}, "samples=0: at least 1"),
+        ({"samples": 0}, "samples=0): expected a whole number of at least 1"),
     ],
 )
 def test_settings_outside_their_range(settings: dict[str, Any], says: str) -> None:
