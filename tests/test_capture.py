@@ -249,8 +249,8 @@ def test_one_token_is_enough_where_the_first_is_kept() -> None:
 
 
 def test_what_is_no_transformer_lens_model_is_refused() -> None:
-    with pytest.raises(SteerError, match=r"LlamaForCausalLM is not a TransformerLens model. Wrap"):
-        ts.capture.__wrapped__(hf_llama(), SET, at=AT)  # type: ignore[attr-defined]
+    with pytest.raises(SteerError, match=r"LlamaForCausalLM\. Wrap yours: Transf"):
+        ts.capture(hf_llama(), SET, at=AT)
 
 
 def test_texts_without_classes_have_vectors_but_no_difference() -> None:

@@ -180,9 +180,11 @@ def test_wrong_input_is_refused_before_the_model_runs(
     def runs(acts: Any, hook: Any) -> None:
         pytest.fail("the model ran")
 
-    with model.hooks(fwd_hooks=[("blocks.0.hook_resid_pre", runs)]):
-        with pytest.raises(error, match=says):
-            localized(model, metric, **changes)
+    with (
+        model.hooks(fwd_hooks=[("blocks.0.hook_resid_pre", runs)]),
+        pytest.raises(error, match=says),
+    ):
+        localized(model, metric, **changes)
 
 
 def test_directions_and_means_must_fit(model: Any) -> None:

@@ -155,7 +155,7 @@ def test_texts_that_utf_8_cannot_hold_are_written_all_the_same(tmp_path: Path) -
         ({"cells": cells_of(controls=0).drop(columns="dose")}, r"cells lacks the columns \['dose'"),
         ({"texts": texts_of_cells().drop(columns="prompt")}, r"texts lacks the columns \['prompt'"),
         ({"chosen": chosen().drop(columns="strength")}, r"chosen lacks the columns \['strength'"),
-        ({"limits": "One seed."}, "limits is one string"),
+        ({"limits": "One seed."}, "expected a list of texts, got 'One seed"),
     ],
 )
 def test_what_no_report_can_be_made_of_is_refused(changes: dict[str, Any], said: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 from frames_of import PROMPTS, controlled_of
 from scipy import stats
 
-from tl_steer.errors import DataError
+from tl_steer.errors import ArgumentError, DataError
 from tl_steer.evaluation.statistics import holm
 from tl_steer.reports.verdicts import headline, verdict_table, verdicts
 
@@ -142,7 +142,7 @@ def test_what_cannot_be_judged_is_refused() -> None:
     bare = replace(joy, comparisons=joy.comparisons.drop(["random", "shuffled"]))
     with pytest.raises(DataError, match="'joy' has no random directions and no shuffled labels"):
         verdict_table({"joy": bare})
-    with pytest.raises(DataError, match="alpha=5"):
+    with pytest.raises(ArgumentError, match="alpha=5"):
         verdict_table({"joy": joy}, alpha=5)
     with pytest.raises(DataError, match="no verdict"):
         headline({})
