@@ -98,5 +98,5 @@ def test_empty_texts_change_nothing() -> None:
 def test_bad_input() -> None:
     with pytest.raises(ArgumentError, match=r"distinct_n\(n=0\): expected .* of at least 1"):
         distinct_n(["a"], 0)
-    with pytest.raises(DataError, match=r"expected a list of texts, .* write \[text\]"):
+    with pytest.raises(DataError, match=r"expected a list of texts or .* write \[text\]"):
         repetition("one text")

@@ -94,7 +94,7 @@ def test_what_is_refused() -> None:
             judge_saying(scale=scale)
     with pytest.raises(NonFiniteError, match="item 1 is infinity, which is not finite"):
         judge_saying(scale=(0, float("inf")))
-    with pytest.raises(DataError, match="a question, a name and a function"):
+    with pytest.raises(DataError, match="a question and a name are wanted"):
         llm_judge(lambda prompts: [], question=" ")
     with pytest.raises(DataError, match="1 replies came for 2 prompts"):
         judge_saying("7")(["one", "two"])

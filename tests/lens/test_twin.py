@@ -112,7 +112,7 @@ def other_forward(model: Any) -> None:
 
 def training(model: Any) -> None:
     model.train()
-    for module in model.modules():  # with dropout, training mode is refused
+    for module in model.original_model.modules():  # with dropout, training mode is refused
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
 

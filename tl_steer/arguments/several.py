@@ -19,7 +19,7 @@ def ordered(of: Kind, make: Callable[[Iterable[Any]], Sequence[Any]]) -> Kind:
         of: What each is.
         make: ``list`` or ``tuple``.
     """
-    texts = of is numbers.TEXT
+    texts = of.many != "anything" and of.is_one("a text")
 
     def take(value: Any) -> Any:
         if texts and isinstance(value, str):

@@ -40,7 +40,8 @@ def strengths_for(directions: Sequence[Direction], dose: Doses) -> float | list[
     name = directions[0].hook_name
     numbers: Any = as_strength(dose, hook_name=f"{name}, dose")
     if numbers.n_rows is None and len(directions) == 1:
-        return directions[0].strength_for(dose=float(dose))
+        one: Any = dose
+        return directions[0].strength_for(dose=float(one))
     doses = numbers.values.flatten().tolist()
     if len(directions) == 1:
         return [directions[0].strength_for(dose=each) for each in doses]
