@@ -68,7 +68,7 @@ def is_a_sentence(said: str) -> bool:
     python = ("<class", " object at 0x", "NoneType", "Traceback", "not subscriptable")
     return (
         len(text.split()) > 3
-        and text.rstrip("`…").endswith((".", ".)", "…"))
+        and text.rstrip("`…").endswith((".", ".)", "…", "?"))
         and not any(each in text for each in python)
     )
 

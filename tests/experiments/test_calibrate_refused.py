@@ -22,8 +22,8 @@ from tl_steer.experiments.optuna_search import Optuna
     ("settings", "error", "said"),
     [
         ({"test": ["new", "a  movie"]}, DataError, r"1 prompts are both .* 'a  movie'"),
-        ({"validation": "the film"}, DataError, "one string came as validation="),
-        ({"test": "the film"}, DataError, "one string came as test="),
+        ({"validation": "the film"}, DataError, "validation=.*: expected a list of texts"),
+        ({"test": "the film"}, DataError, "test=.*: expected a list of texts"),
         ({"validation": []}, DataError, "validation: 0 prompts"),
         ({"test": []}, DataError, "leave test= out"),
         ({"way": 0}, SteerError, "way=0: 1 to add"),
@@ -35,7 +35,7 @@ from tl_steer.experiments.optuna_search import Optuna
         ({"seeds": []}, DataError, "seeds"),
         ({"seeds": [1, 1]}, DataError, "each of them once"),
         ({"scope": slice(0, 4, 2)}, SteerError, "no step"),
-        ({"scope": {"a": ts.everywhere}}, SteerError, "is not a scope"),
+        ({"scope": {"a": ts.everywhere}}, SteerError, "expected a scope or a slice"),
         ({"directions": {}}, DataError, "directions by name"),
         ({"directions": {"none": []}}, DataError, "no name for a direction"),
     ],
@@ -59,7 +59,7 @@ def test_directions_without_a_dose(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_judge_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     from tl_steer.experiments.calibrate import calibrate
 
-    with as_users_run_it(), pytest.raises(SteerError, match="function is no judge"):
+    with as_users_run_it(), pytest.raises(SteerError, match="expected a judge, got a function"):
         calibrate(model(), two_places(), lambda texts: [], validation=VALIDATION)  # type: ignore[arg-type]
 
 

@@ -11,22 +11,29 @@ from making import as_users_run_it, direction
 
 import tl_steer as ts
 from tl_steer.demo.planted import planted
-from tl_steer.errors import DataError, HookNameError, MismatchError, NonFiniteError, SteerError
+from tl_steer.errors import (
+    ArgumentError,
+    DataError,
+    HookNameError,
+    MismatchError,
+    NonFiniteError,
+    SteerError,
+)
 
 
 @pytest.mark.parametrize(
     ("changes", "error", "says"),
     [
         ({"prompts": ()}, DataError, "a list of prompts"),
-        ({"prompts": "the film"}, DataError, "a list of prompts"),
+        ({"prompts": "the film"}, DataError, "expected a list of texts"),
         ({"kl": 0.0}, SteerError, "kl=0.0"),
         ({"kl": math.nan}, SteerError, "kl=nan"),
         ({"kl": 1e4}, SteerError, "nats at most, and kl=10000"),
         ({"scope": ts.generated}, SteerError, "steer some of the prompt"),
         ({"dose": -0.1}, SteerError, "dose=-0.1"),
         ({"n_random": 1}, DataError, "n_random=1"),
-        ({"n_orthogonal": -1}, DataError, "n_orthogonal=-1"),
-        ({"confidence": 1.0}, DataError, "confidence=1.0"),
+        ({"n_orthogonal": -1}, ArgumentError, "n_orthogonal=-1"),
+        ({"confidence": 1.0}, ArgumentError, "confidence=1.0"),
         ({"sampling": ts.Sampling(max_new_tokens=500)}, DataError, "500 are to follow"),
     ],
     ids=lambda part: part if isinstance(part, str) else "",
@@ -40,9 +47,14 @@ def test_directions_judges_and_activations_that_do_not_fit() -> None:
     acts, given = activations("bridge"), direction(model_of("bridge"), SITE)
     with pytest.raises(NonFiniteError, match="zero vector"):
         controlled(direction=given * 0.0)
-    with pytest.raises(MismatchError, match="several directions"), as_users_run_it():
+    with (
+        pytest.raises(
+            MismatchError, match="expected one Direction, got a list. Give several by name"
+        ),
+        as_users_run_it(),
+    ):
         controlled(direction=[given, given])
-    with pytest.raises(SteerError, match="function is no judge"), as_users_run_it():
+    with pytest.raises(SteerError, match="expected a judge, got a function"), as_users_run_it():
         controlled(judge=lambda texts: [0.0] * len(texts))
     with pytest.raises(MismatchError, match="read from another model"):
         controlled(direction=direction(planted(0).model, "blocks.1.hook_resid_post"))

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Annotated, Any
 
 from tl_steer.activations.activations import Activations
-from tl_steer.arguments import Confidence, Count, Index, Seed, checked
+from tl_steer.arguments import Confidence, Count, Index, Seed, Words, checked
 from tl_steer.directions.direction import Direction
-from tl_steer.errors import DataError
+from tl_steer.directions.instead import are_directions, instead_of_direction
+from tl_steer.errors import DataError, MismatchError
 from tl_steer.evaluation.controlled import DIRECTION, Controlled
 from tl_steer.evaluation.judge_columns import require_judges
 from tl_steer.evaluation.judges import Judge
@@ -24,11 +26,22 @@ from tl_steer.lens.tokens import Chat
 from tl_steer.scopes.positions import Scope, as_scope, everywhere
 
 
+def _instead_of_one(came: Any) -> str:
+    if isinstance(came, list | tuple) or are_directions(came):
+        return "Give several by name to each_against_controls()."
+    return instead_of_direction(came)
+
+
+OneDirection = Annotated[
+    Direction, Words("one Direction", "Directions", _instead_of_one, MismatchError)
+]
+
+
 @checked
 def against_controls(
     model: SteerableModel | ModelFactory,
     prompts: Sequence[str],
-    direction: Direction,
+    direction: OneDirection,
     judge: Judge,
     sampling: Sampling = Sampling(samples=4),  # noqa: B008, frozen
     *,
