@@ -224,9 +224,9 @@ def test_controls_that_cannot_be(name: str, number: float) -> None:
     ("changes", "says"),
     [
         ({"directions": {}}, "no direction came by name"),
-        ({"directions": ["joy"]}, "no direction came by name"),
-        ({"directions": {"joy": [1.0]}}, "joy: a Direction is wanted, list came"),
-        ({"prompts": "the film"}, "a list of prompts"),
+        ({"directions": ["joy"]}, "expected a dict of Directions, got a list"),
+        ({"directions": {"joy": [1.0]}}, "the value of 'joy' is a list"),
+        ({"prompts": "the film"}, "expected a list of texts"),
         ({"prompts": ()}, "a list of prompts"),
         ({"seeds": (1, 1)}, "each of them once"),
         ({"controls": replace(CONTROLS, kl=1e4)}, "^joy changes .* nats at most, and kl=10000"),

@@ -232,7 +232,7 @@ def test_a_factory_gives_the_same() -> None:
     [
         ({"test": {"plain": ("a movie",)}}, DataError, "are in validation= too"),
         ({"test": {}}, DataError, "no prompt to continue"),
-        ({"test": "a story"}, DataError, "one string came"),
+        ({"test": "a story"}, DataError, "expected a list of texts or .* write .text."),
         ({"validation": ()}, DataError, "prompts to choose on"),
         ({"seeds": (1, 1)}, DataError, "each of them once"),
         ({"tries": 0}, SteerError, "tries=0"),

@@ -157,7 +157,7 @@ def test_what_is_refused() -> None:
         (SteerError, "either strengths=.* or doses=", {"doses": [0.1]}),
         (SteerError, "either strengths=.* or doses=", {"strengths": None}),
         (SteerError, "at least one other than zero", {"strengths": [0.0]}),
-        (SteerError, "finite numbers", {"strengths": [math.nan]}),
+        (SteerError, "item 0 is NaN, which is not finite", {"strengths": [math.nan]}),
         (DataError, "each number once", {"strengths": [1.0, 1.0]}),
         (DataError, "each of them once", {"seeds": [1, 1]}),
         (DataError, "each of them once", {"seeds": []}),

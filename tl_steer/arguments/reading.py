@@ -81,7 +81,10 @@ def _union(arguments: tuple[Any, ...]) -> Kind:
             try:
                 return kind.take(value)
             except UnfitError as unfit:
-                said = unfit if kind is about else said
+                if kind is about:
+                    said = unfit
+                elif about is None and not (said.instead or unfit.where):
+                    said.instead = unfit.instead  # of all of it, and so as good advice here
         raise said
 
     names = list(dict.fromkeys(kind.one for kind in kinds))
