@@ -15,6 +15,7 @@ from tl_steer.arguments import numbers, several, tensors
 from tl_steer.arguments.kinds import Kind, UnfitError, Words, words_for
 from tl_steer.arguments.ranges import Range, Unbounded
 from tl_steer.arguments.words import listed
+from tl_steer.errors import ArgumentError
 
 
 @cache
@@ -66,6 +67,8 @@ def _union(arguments: tuple[Any, ...]) -> Kind:
         # Not any text: one of their own.
         kinds = [kind for kind in kinds if kind is not numbers.TEXT]
     optional = NoneType in arguments
+    own = (kind.error for kind in kinds if kind.error is not ArgumentError)
+    error = next(own, ArgumentError)
     if len(kinds) == 1 and not optional:
         return kinds[0]
 
@@ -76,7 +79,7 @@ def _union(arguments: tuple[Any, ...]) -> Kind:
             value = list(value)  # it can be read once, and several kinds are tried
         on_the_face = [kind for kind in kinds if kind.is_one(value)]
         about = (on_the_face or kinds)[0] if len(on_the_face or kinds) == 1 else None
-        said = UnfitError(value, error=kinds[0].error)
+        said = UnfitError(value, error=error)
         for kind in (*on_the_face, *(kind for kind in kinds if kind not in on_the_face)):
             try:
                 return kind.take(value)
@@ -94,7 +97,7 @@ def _union(arguments: tuple[Any, ...]) -> Kind:
         take=take,
         is_one=lambda value: (value is None and optional) or any(k.is_one(value) for k in kinds),
         instead=next((kind.instead for kind in kinds if kind.instead), ""),
-        error=kinds[0].error,
+        error=error,
     )
 
 
