@@ -223,7 +223,7 @@ LONG = " ".join(["very"] * 65)
     ("texts", "options", "words"),
     [
         ([], {}, "there is no text"),
-        ("the film was great", {}, r"for one text, \[text\]"),
+        ("the film was great", {}, r"For one text, write \[text\]"),
         (["the film", LONG], {}, "text 1 has 65 tokens; this model's context holds 64"),
         (["very " * 64], {"prepend_bos": True}, "text 0 has 65 tokens"),
         (["the film", ""], {}, "text 1 has no token: ''"),

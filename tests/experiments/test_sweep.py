@@ -164,7 +164,7 @@ def test_what_is_refused() -> None:
         (DataError, "give directions by name", {"directions": {}}),
         (DataError, "'none' is no name", {"directions": {"none": joy}}),
         (DataError, "two directions at", {"directions": {"joy": [joy, joy]}}),
-        (MismatchError, "Expected a Direction, got a str", {"directions": {"joy": "joy"}}),
+        (MismatchError, "the value of 'joy' is 'joy'", {"directions": {"joy": "joy"}}),
         (NonFiniteError, "the zero vector", {"directions": {"joy": 0 * joy}}),
         (DataError, "no scope came", {"scopes": {}}),
         (SteerError, "is no judge", {"judges": [len]}),

@@ -266,10 +266,7 @@ def test_what_does_not_fit_is_refused(name: str) -> None:
 
 def test_what_is_no_autoencoder_is_refused() -> None:
     model = shared_model("bridge", "llama")
-    with (
-        as_users_run_it(),
-        pytest.raises(SteerError, match="sparse autoencoder, got an empty"),
-    ):
+    with as_users_run_it(), pytest.raises(SteerError, match="a sparse autoencoder, got an empty"):
         found(model, {})
 
 

@@ -79,7 +79,7 @@ def _union(arguments: tuple[Any, ...]) -> Kind:
             value = list(value)  # it can be read once, and several kinds are tried
         on_the_face = [kind for kind in kinds if kind.is_one(value)]
         about = (on_the_face or kinds)[0] if len(on_the_face or kinds) == 1 else None
-        said = UnfitError(value, error=error)
+        said = UnfitError(value)
         for kind in (*on_the_face, *(kind for kind in kinds if kind not in on_the_face)):
             try:
                 return kind.take(value)
