@@ -47,6 +47,25 @@ def load_local(
         return wrap(hf_model, tokenizer, name=name or path.resolve().name, kind=kind, device=device)
 
 
+def load_hub(name: str, *, device: str | torch.device | None = None) -> SteerableModel:
+    """Load a model of the Hugging Face hub as a bridge, in float32, as :func:`load_local` does.
+
+    Raises:
+        SteerError: When it cannot be had, or is not one that can be steered.
+    """
+    from huggingface_hub import snapshot_download
+
+    files = ["*.safetensors", "*.json", "*.txt", "*.model"]
+    try:
+        folder = snapshot_download(name, allow_patterns=files)
+    except (OSError, ValueError) as error:
+        raise SteerError(
+            f"{name!r} is no folder here, and cannot be had from the model hub "
+            f"({str(error).splitlines()[0]})."
+        ) from error
+    return load_local(folder, name=name, device=device)
+
+
 def wrap(
     hf_model: Any,
     tokenizer: Any,

@@ -1,9 +1,12 @@
 """python -m tl_steer: what can be done without writing Python."""
 
 import argparse
+import json
 import logging
 import sys
+import traceback
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +14,70 @@ from tl_steer.errors import SteerError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return the exit status (0 done, 1 refused, 130 interrupted)."""
+    """Run the command line.
+
+    Returns:
+        The exit status: 0 done, 1 refused, 3 a fault of tl_steer's own, 130 interrupted.
+    """
     parsed = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         parsed.run(parsed)
-    except SteerError as error:
-        print(f"tl_steer: {error}", file=sys.stderr)
-        return 1
+    except Exception as error:
+        if parsed.debug:
+            traceback.print_exc()
+        refused = isinstance(error, SteerError)
+        own = f"{type(error).__name__}: {error} (unexpected; --debug shows where it came from)"
+        print(f"tl_steer: {error if refused else own}", file=sys.stderr)
+        return 1 if refused else 3
     except KeyboardInterrupt:
-        print("tl_steer: interrupted; no report was written.", file=sys.stderr)
+        print("tl_steer: interrupted.", file=sys.stderr)
         return 130
     return 0
+
+
+def _show(parsed: argparse.Namespace, found: Any) -> None:
+    print(json.dumps(found.values, indent=2) if parsed.json else found.words)
+
+
+def _extract(parsed: argparse.Namespace) -> None:
+    from tl_steer.cli.models import model_of
+    from tl_steer.cli.own import extract, texts_of
+
+    texts = texts_of(parsed.files, text=parsed.text, label=parsed.label, positive=parsed.positive)
+    model = model_of(parsed.model, parsed.device)
+    _show(parsed, extract(model, texts, parsed.output, layer=parsed.layer, seed=parsed.seed))
+
+
+def _steer(parsed: argparse.Namespace) -> None:
+    from tl_steer.cli.models import model_of
+    from tl_steer.cli.own import direction_of, steer_prompts
+
+    direction = direction_of(parsed.file, parsed.layer)
+    model = model_of(parsed.model, parsed.device)
+    found = steer_prompts(
+        model,
+        direction,
+        parsed.prompts,
+        dose=parsed.dose,
+        chat=parsed.chat,
+        max_new_tokens=parsed.tokens,
+        temperature=parsed.temperature,
+        seed=parsed.seed,
+    )
+    _show(parsed, found)
+
+
+def _inspect(parsed: argparse.Namespace) -> None:
+    from tl_steer.cli.own import inspect_file
+
+    _show(parsed, inspect_file(parsed.file))
+
+
+def _doctor(parsed: argparse.Namespace) -> None:
+    from tl_steer.cli.doctor import doctor
+
+    _show(parsed, doctor(with_model=not parsed.without_model))
 
 
 def _demo(parsed: argparse.Namespace) -> None:
@@ -66,7 +121,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tl_steer", description="Activation steering for TransformerLens models."
     )
-    commands = parser.add_subparsers(dest="command", required=True)
+    parser.add_argument("--version", action="version", version=f"tl_steer {version('tl_steer')}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _own_commands(commands)
     demo = _command(
         commands,
         "demo",
@@ -136,6 +193,62 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _own_commands(commands: Any) -> None:
+    extract = _own(commands, "extract", _extract, "a direction from texts of your own")
+    extract.add_argument(
+        "files",
+        nargs="+",
+        type=Path,
+        help="two text files with a text a line, those that have the property first; or one .csv "
+        "or .jsonl file with labels",
+    )
+    extract.add_argument("-o", "--output", type=Path, default=Path("direction.safetensors"))
+    extract.add_argument("--layer", type=int, help="default: chosen on a quarter of the texts")
+    extract.add_argument("--text", default="text", help="the column of texts")
+    extract.add_argument("--label", default="label", help="the column of labels")
+    extract.add_argument("--positive", default="1", help="the label of texts with the property")
+    extract.add_argument("--seed", type=int, default=0)
+    steer = _own(commands, "steer", _steer, "what a model writes with a direction: -, 0 and +")
+    steer.add_argument("file", type=Path, help="what extract or Direction.save wrote")
+    steer.add_argument("prompts", nargs="+")
+    steer.add_argument("--dose", type=float, default=0.25, help="share of the norm (%(default)s)")
+    steer.add_argument("--layer", type=int, help="of a file with several directions")
+    steer.add_argument("--chat", action="store_true", help="prompts are what a user says")
+    steer.add_argument("--tokens", type=int, default=40, help="how many are written (%(default)s)")
+    steer.add_argument("--temperature", type=float, default=0.0, help="0: the likeliest (default)")
+    steer.add_argument("--seed", type=int, default=0)
+    inspect = _own(
+        commands, "inspect", _inspect, "what a file of directions has in it", model=False
+    )
+    inspect.add_argument("file", type=Path)
+    doctor = _own(
+        commands, "doctor", _doctor, "whether this installation does what it should", model=False
+    )
+    doctor.add_argument("--without-model", action="store_true", help="look at versions only")
+
+
+def _own(
+    commands: Any,
+    name: str,
+    run: Callable[[argparse.Namespace], None],
+    brief: str,
+    *,
+    model: bool = True,
+) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = commands.add_parser(name, help=brief, description=brief)
+    if model:
+        command.add_argument(
+            "--model",
+            default="packaged",
+            help="a folder, or a name of the model hub (default: SmolLM2-135M-Instruct, packaged)",
+        )
+        command.add_argument("--device", help="cpu, cuda … (default: cuda where there is one)")
+    command.add_argument("--json", action="store_true", help="for programs to read")
+    command.add_argument("--debug", action="store_true", help="show where an error came from")
+    command.set_defaults(run=run)
+    return command
+
+
 def _command(
     commands: Any,
     name: str,
@@ -156,5 +269,6 @@ def _command(
         default=Path(folder),
         help="folder for what is found (default: %(default)s)",
     )
+    command.add_argument("--debug", action="store_true", help="show where an error came from")
     command.set_defaults(run=run)
     return command

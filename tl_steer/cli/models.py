@@ -1,0 +1,26 @@
+"""The model that a command is about."""
+
+from pathlib import Path
+
+from tl_steer.data.packaged_model import packaged_model
+from tl_steer.lens.loading import load_hub, load_local
+from tl_steer.lens.protocol import SteerableModel
+
+PACKAGED = "packaged"
+
+
+def model_of(name: str, device: str | None) -> SteerableModel:
+    """Load the packaged model, a checkpoint from a folder, or one of a model hub.
+
+    Args:
+        name: ``packaged``, a folder, or a name such as ``gpt2``.
+        device: CUDA where there is one by default.
+
+    Raises:
+        SteerError: For what cannot be loaded, saying why.
+    """
+    if name == PACKAGED:
+        return packaged_model(device=device)
+    if Path(name).is_dir():
+        return load_local(name, device=device)
+    return load_hub(name, device=device)
