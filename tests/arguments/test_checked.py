@@ -116,7 +116,11 @@ REFUSED: list[tuple[dict[str, Any], type[SteerError], str]] = [
     ({"whole": 2.0}, ArgumentError, "given(whole=2.0): expected a whole number, got 2.0."),
     ({"whole": 10**400}, ArgumentError, "got one that is too large."),
     ({"number": "1"}, ArgumentError, "given(number='1'): expected a number, got '1'."),
-    ({"number": float("nan")}, NonFiniteError, "given(number=nan): expected a number, got NaN."),
+    (
+        {"number": float("nan")},
+        NonFiniteError,
+        "given(number=nan): expected a number, got NaN, which is not",
+    ),
     ({"optional": float("inf")}, ArgumentError, "expected a whole number or None, got infinity."),
     ({"truth": 1}, ArgumentError, "expected True or False, got 1."),
     ({"texts": "a"}, DataError, "expected a list of texts, got 'a'. For one text, write [text]"),
@@ -124,10 +128,12 @@ REFUSED: list[tuple[dict[str, Any], type[SteerError], str]] = [
     ({"texts": ["a", 1]}, DataError, "expected a list of texts; item 1 is 1."),
     ({"texts": None}, DataError, "given(texts=None): expected a list of texts, got None."),
     ({"numbers": [1.0, "a"]}, ArgumentError, "expected a list of numbers; item 1 is 'a'."),
-    ({"numbers": [1.0, np.nan]}, NonFiniteError, "item 1 is NaN."),
+    ({"numbers": [1.0, np.nan]}, NonFiniteError, "item 1 is NaN, which is not finite."),
+    ({"texts": torch.ones(2)}, DataError, "list of texts, got a tensor of numbers, shape (2,)."),
+    ({"numbers": torch.ones(2) > 0}, ArgumentError, "got a tensor of bools, shape (2,)."),
     ({"pair": (1,)}, ArgumentError, "expected a tuple of 2 numbers, got 1."),
     ({"named": {"a": "b"}}, ArgumentError, "a dict of whole numbers or None; the value of 'a' is"),
-    ({"one_or_many": 1}, ArgumentError, "expected a text or a list of texts, got 1."),
+    ({"one_or_many": 1}, DataError, "expected a text or a list of texts, got 1."),
     ({"choice": "up"}, ArgumentError, "expected 'left' or 'right', got 'up'."),
     ({"function": 3}, ArgumentError, "given(function=3): expected a function, got 3."),
     ({"function": lambda: 1}, ArgumentError, "got one that cannot be called with 1 argument"),
@@ -187,7 +193,7 @@ def test_a_class_is_checked_in_its_constructor_its_methods_and_its_operators() -
     for refused, said in (
         (lambda: Point("a"), "Point(x='a'): expected a number, got 'a'."),  # type: ignore[arg-type]
         (lambda: Point.at(x=None), "Point.at(x=None): expected a number, got None."),  # type: ignore[arg-type]
-        (lambda: Point(1).times(1, "a"), "Point.times('a'): expected a number, got 'a'."),  # type: ignore[arg-type]
+        (lambda: Point(1).times(1, "a"), "Point.times('a'): expected a number; factors[1] is 'a'."),  # type: ignore[arg-type]
         (lambda: Point(1) + 3, "Point + 3: expected a Point, got 3."),  # type: ignore[operator]
     ):
         with pytest.raises(ArgumentError) as error:

@@ -167,7 +167,7 @@ def test_what_is_refused() -> None:
         (MismatchError, "the value of 'joy' is 'joy'", {"directions": {"joy": "joy"}}),
         (NonFiniteError, "the zero vector", {"directions": {"joy": 0 * joy}}),
         (DataError, "no scope came", {"scopes": {}}),
-        (SteerError, "is no judge", {"judges": [len]}),
+        (SteerError, "item 0 is a function. Any function makes one", {"judges": [len]}),
         (DataError, "name of its own", {"judges": [Length(), Length()]}),
         (SteerError, "rows=0", {"rows": 0}),
         (DataError, "wrong gave 1 scores for", {"judges": Wrong([0.5])}),

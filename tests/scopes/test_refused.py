@@ -54,7 +54,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "true positions": (lambda: ts.Positions(0, True), "stop=True.: expected a whole number"),
     "no characters": (lambda: ts.Characters(4, 4), "nothing from 4 to before 4"),
-    "characters by words": (lambda: ts.Characters("film"), "whole number, got 'film'"),
+    "characters by words": (lambda: ts.Characters("film"), "whole number or None, got 'film'"),
     "a list of no numbers": (lambda: ts.NthGenerated([]), "give numbers from 0 on"),
     "half tokens": (lambda: ts.NthGenerated(0.5), "a list of whole numbers, got 0.5"),
     "a token that is true": (lambda: ts.NthGenerated(True), "a list of whole numbers, got True"),
@@ -99,7 +99,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         "expected a list of whole numbers, a whole number or None; item 0 is 0.5",
     ),
     "attention to a word": (lambda: ts.AttendsTo("film", PATTERN, above=0.1), "expected a scope"),
-    "a share of fires": (lambda: fitted(false_fires="few"), "expected a number, got 'few'"),
+    "a share of fires": (lambda: fitted(false_fires="few"), "such as 0.05, got 'few'"),
     "a condition's name": (lambda: fitted(condition="Projects"), "expected the class"),
     "a condition made": (
         lambda: fitted(condition=ts.Projects(ALONG, above=0.0)),
