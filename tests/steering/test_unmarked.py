@@ -113,7 +113,7 @@ def test_what_failed_is_told_of_and_nothing_else(model: Any) -> None:
     later = [("blocks.2.hook_resid_post", fails)]
     with pytest.raises(ZeroDivisionError), ts.steer(model, adding(model, ABSENT)), torch.no_grad():
         model.run_with_hooks("the film", fwd_hooks=later)
-    with pytest.raises(SteerError, match="is a class"):
+    with pytest.raises(SteerError, match="got the class Keywords itself"):
         ts.steer(model, ts.Add(direction(model, SITE), scope=ts.Keywords))  # type: ignore[arg-type]
 
 
