@@ -5,8 +5,10 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+import pandas as pd
 import pytest
 import torch
+from activations_of import activations_of
 from making import TEXTS, as_users_run_it
 from models import tokenizer
 from tiny import plain
@@ -19,6 +21,13 @@ from tl_steer.lens.protocol import ModelInfo, require_steerable
 
 AT = "blocks.1.hook_resid_post"
 KINDS = {"T5": "is an encoder-decoder", "BERT": "is an encoder"}
+
+PAIRS = {
+    "confounds": ["texts"],
+    "sae_features": ["texts"],
+    "function_vector": ["prompts"],
+    "head_effects": ["prompts"],
+}
 
 TAKE_A_MODEL = sorted(
     name
@@ -47,6 +56,12 @@ def _direction() -> ts.Direction:
     return ts.Direction(torch.ones(32), AT, 1.0, Provenance(info, "made up"))
 
 
+def _generations() -> ts.Generations:
+    row = {"condition": "unsteered", "prompt_index": 0, "sample": 0, "prompt": "the film"}
+    written = {"text": " good", "prompt_tokens": (1, 2), "tokens": (3,), "log_probs": (-1.0,)}
+    return ts.Generations(pd.DataFrame([row | written]), ts.Sampling(1), "bridge")
+
+
 def _arguments() -> dict[str, Any]:
     """Something that fits, by the name of an argument."""
     direction, contrast = _direction(), ts.ContrastSet(TEXTS, TEXTS[::-1])
@@ -54,15 +69,15 @@ def _arguments() -> dict[str, Any]:
     metric = ts.LogProbability("good")
     judge = ts.function_judge("shouts", lambda texts: [float(text.isupper()) for text in texts])
     return {
-        "activations": None,
+        "activations": activations_of(torch.ones(2, 32), torch.zeros(2, 32)),
         "answer": "good",
         "at": AT,
         "conditions": steering,
         "contrast": contrast,
         "direction": direction,
         "directions": ts.Directions({AT: direction}),
-        "generations": None,
-        "intervention": steering,
+        "generations": _generations(),
+        "intervention": ts.Add(direction, 1.0),
         "interventions": steering,
         "judge": judge,
         "judges": (judge,),
@@ -76,12 +91,12 @@ def _arguments() -> dict[str, Any]:
         "other": "bad",
         "positive": [" good"] * len(TEXTS),
         "positive_prompt": "good",
-        "preferences": None,
+        "preferences": ts.Preferences(TEXTS, [" good"] * len(TEXTS), [" bad"] * len(TEXTS)),
         "prompt_sets": {"all": TEXTS},
         "prompts": TEXTS,
-        "questions": None,
+        "questions": ts.MultipleChoice(["the film is"], [[" good", " bad"]], [0]),
         "responses": TEXTS,
-        "sae": SimpleNamespace(),
+        "sae": SimpleNamespace(cfg=SimpleNamespace(), W_dec=torch.ones(4, 32), encode=len),
         "steering": steering,
         "strengths": [1.0],
         "test": ("a long story", "so dull"),
@@ -101,6 +116,9 @@ def test_whatever_takes_a_model_refuses_it(name: str, bridge: Any, kind: str) ->
         for key, parameter in inspect.signature(function).parameters.items()
         if parameter.default is parameter.empty and parameter.kind is not parameter.VAR_POSITIONAL
     }
+    # What most call texts are two classes of texts here.
+    for key in PAIRS.get(name, ()):
+        given[key] = known["contrast"]
     if name == "sweep":
         given["strengths"] = known["strengths"]
     steered = [given.pop("model"), known["interventions"]] if name == "steer" else []

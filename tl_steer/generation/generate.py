@@ -15,7 +15,7 @@ from tl_steer.generation.generations import Generations
 from tl_steer.generation.sampling import Sampling
 from tl_steer.lens.paths import Path, host_for, path_of, use_path
 from tl_steer.lens.prompts import Prompts, read_prompts
-from tl_steer.lens.protocol import SteerableModel
+from tl_steer.lens.protocol import SteerableModel, require_steerable
 from tl_steer.lens.tokens import Chat, TokenIds, check_lengths, decode
 from tl_steer.steering import Steering, SteeringLike, as_steering
 from tl_steer.steering.merged import can_merge, merged
@@ -172,6 +172,7 @@ def compare(
         else {"unsteered": None, "steered": conditions}
     )
     named = {name: None if each is None else as_steering(each) for name, each in several.items()}
+    require_steerable(model)
     given, rows = read_prompts(model, prompts, prepend_bos=prepend_bos, chat=chat)
     if not given or not named:
         raise DataError(
