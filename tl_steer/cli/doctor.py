@@ -2,6 +2,7 @@
 
 import re
 from importlib.metadata import requires
+from typing import Any
 
 import torch
 from packaging.requirements import Requirement
@@ -9,6 +10,9 @@ from packaging.requirements import Requirement
 from tl_steer.cli.own import Found
 from tl_steer.data.packaged_model import packaged_model
 from tl_steer.generation.generate import generate
+from tl_steer.lens.forward import run_logits
+from tl_steer.lens.protocol import device_of
+from tl_steer.lens.tokens import Batch
 from tl_steer.lens.versions import versions
 
 PROMPT = "Once upon a time, there was a little"
@@ -26,25 +30,26 @@ def doctor(*, with_model: bool) -> Found:
         for asked in map(Requirement, requires("tl_steer") or ())
         if asked.marker is None
     }
-    lines, values = [], {"versions": found, "untested": [], "devices": _devices()}
+    lines: list[str] = []
+    values: dict[str, Any] = {"versions": found, "untested": [], "devices": _devices()}
     for name, installed in found.items():
         bound = bounds.get(name)
         tested = bound is None or bound.contains(re.sub(r"\+.*", "", installed), prereleases=True)
         note = "" if bound is None else f"  ({bound}{'' if tested else ': NOT TESTED WITH THIS'})"
         lines.append(f"{name} {installed}{note}")
         if not tested:
-            values["untested"].append(name)  # type: ignore[attr-defined]
+            values["untested"].append(name)
     lines.append(f"devices: {', '.join(_devices())}")
     if with_model:
         model = packaged_model()
         texts = generate(model, PROMPT, max_new_tokens=8, temperature=0, progress=False)
         cached = texts.frame["tokens"].iloc[0]
-        again = [*texts.frame["prompt_tokens"].iloc[0]]
+        again = list(texts.frame["prompt_tokens"].iloc[0])
         for _ in cached:
+            read = torch.tensor([again], device=device_of(model))
             with torch.inference_mode():
-                again.append(
-                    int(model(torch.tensor([again], device=model.cfg.device))[0, -1].argmax())
-                )
+                logits = run_logits(model, Batch(read, torch.ones_like(read).bool()))
+            again.append(int(logits[0, -1].argmax()))
         same = again[-len(cached) :] == list(cached)
         values["cache"] = same
         lines.append(
