@@ -31,7 +31,12 @@ def small() -> Any:
 
 
 def swept(model: Any, folder: Any = None, **changes: Any) -> ts.Swept:
-    maker = small() if callable(model) and not hasattr(model, "cfg") else model
+    if "directions" not in changes:
+        maker = small() if callable(model) and not hasattr(model, "cfg") else model
+        changes["directions"] = {
+            "joy": direction(maker, AT),
+            "noise": direction(maker, AT, seed=1),
+        }
     settings: dict[str, Any] = {
         "strengths": [-2.0, 1.0, 3.0],
         "sampling": SAMPLING,
@@ -40,8 +45,7 @@ def swept(model: Any, folder: Any = None, **changes: Any) -> ts.Swept:
         "rows": 12,
         "progress": False,
     } | changes
-    directions = {"joy": direction(maker, AT), "noise": direction(maker, AT, seed=1)}
-    return sweep(model, PROMPTS, settings.pop("directions", directions), folder=folder, **settings)
+    return sweep(model, PROMPTS, settings.pop("directions"), folder=folder, **settings)
 
 
 if __name__ == "__main__":

@@ -62,9 +62,15 @@ def test_two_threads_with_a_sweep_each(tmp_path: Path) -> None:
     """Of factories; a model of one's own cannot be swept over by two threads."""
     model = small()
     expected = {seed: swept(model, seeds=[seed]).texts for seed in (0, 1)}
+    # Made here: a thread that made its own would seed torch under the model of the other.
+    given = {"joy": direction(model, AT), "noise": direction(model, AT, seed=1)}
+
+    def of_seed(seed: int) -> pd.DataFrame:
+        return swept(small, seeds=[seed], directions=given).texts
+
     with ThreadPoolExecutor(2) as pool:
         for _ in range(2):
-            found = pool.map(lambda seed: swept(small, seeds=[seed]).texts, expected)
+            found = pool.map(of_seed, expected)
             for seed, texts in zip(expected, found, strict=True):
                 pd.testing.assert_frame_equal(texts, expected[seed])
         with (
