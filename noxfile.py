@@ -64,6 +64,8 @@ def programs_of(session: nox.Session, name: str) -> Path:
     session.env.update(
         HF_HUB_OFFLINE="1",  # nothing here may need a model hub
         MPLBACKEND="agg",
+        # Every process of the tests imports torch and transformers: compiled once, not each time.
+        PYTHONDONTWRITEBYTECODE="",
         TOKENIZERS_PARALLELISM="false",
         # Threads that wait by spinning stand in each other's way on a shared machine.
         OMP_WAIT_POLICY="PASSIVE",

@@ -19,7 +19,12 @@ _WRAP_IT = (
 )
 
 
-@means("a TransformerLens model", instead=_WRAP_IT)
+def _instead(model: object) -> str:
+    """What to write where something else came: encoders of TransformerLens cannot be wrapped."""
+    return why_unsupported(model) or _WRAP_IT
+
+
+@means("a TransformerLens model", instead=_instead)
 @runtime_checkable
 class SteerableModel(Protocol):
     """The structural type that ``HookedTransformer`` and ``TransformerBridge`` both satisfy.
@@ -60,7 +65,7 @@ class SteerableModel(Protocol):
         ...
 
 
-@means("a TransformerLens model", instead=_WRAP_IT)
+@means("a TransformerLens model", instead=_instead)
 @runtime_checkable
 class Host(Protocol):
     """What hooks sit on and passes run through: a model itself, or what stands for it."""
