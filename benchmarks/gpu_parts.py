@@ -181,7 +181,7 @@ def capturing(name: str, seconds: float, *, tiny: bool) -> dict[str, Any]:
         "twin, massive ones kept": {
             "at": "blocks.*.hook_resid_post",
             "path": "twin",
-            "leave_out": ts.LeaveOut(massive=None),
+            "leave_out": ts.activations.LeaveOut(massive=None),
         },
         "twin, one in the middle": {"at": middle, "path": "twin"},
         "bridge, all residuals": {"at": "blocks.*.hook_resid_post", "path": "bridge"},

@@ -7,8 +7,8 @@ from typing import Any
 from making import direction, shared_model
 
 import tl_steer as ts
-from tl_steer.evaluation.controlled import Controlled
-from tl_steer.experiments.controls import against_controls
+from tl_steer.controls import ControlsResult
+from tl_steer.experiments import against_controls
 
 SITE = "blocks.1.hook_resid_post"
 PROMPTS = ("the film was very good", "a movie", "i loved it so much and the plot", "the end")
@@ -54,7 +54,7 @@ def activations(kind: str) -> ts.Activations:
 
 
 @cache
-def found(kind: str = "bridge") -> Controlled:
+def found(kind: str = "bridge") -> ControlsResult:
     return against_controls(
         model_of(kind),
         PROMPTS,
@@ -71,7 +71,7 @@ def found(kind: str = "bridge") -> Controlled:
     )
 
 
-def controlled(**changes: Any) -> Controlled:
+def controlled(**changes: Any) -> ControlsResult:
     """With little, and without what costs time."""
     model = model_of("bridge")
     asked = {

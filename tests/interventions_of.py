@@ -8,21 +8,21 @@ from making import direction
 from torch import Tensor
 
 import tl_steer as ts
-from tl_steer.directions.conceptor import Conceptor
-from tl_steer.directions.leace import Erasure
-from tl_steer.directions.transport import TransportMap
-from tl_steer.interventions.ablate import Ablate
-from tl_steer.interventions.affine_edit import AffineEdit
-from tl_steer.interventions.custom import Custom
-from tl_steer.interventions.heads import OnHeads
-from tl_steer.interventions.keep_norm import KeepNorm
-from tl_steer.interventions.replace import Replace
-from tl_steer.interventions.rotate import Rotate
-from tl_steer.interventions.scale_along import ScaleAlong
-from tl_steer.interventions.set_projection import SetProjection
-from tl_steer.interventions.slerp import Slerp
-from tl_steer.interventions.steer_conceptor import ApplyConceptor
-from tl_steer.interventions.transport import Transport
+from tl_steer.directions import Conceptor, LeaceEraser, TransportMap
+from tl_steer.interventions import (
+    Ablate,
+    AffineEdit,
+    ApplyConceptor,
+    ApplyTransport,
+    Custom,
+    KeepNorm,
+    OnHeads,
+    Replace,
+    Rotate,
+    ScaleAlong,
+    SetProjection,
+    Slerp,
+)
 
 AT, Z = "blocks.1.hook_resid_post", "blocks.2.attn.hook_z"
 
@@ -43,10 +43,10 @@ def conceptor(model: Any, name: str, seed: int = 0) -> Conceptor:
     return Conceptor(matrix, name, tuple(given.vector.shape), given.provenance)
 
 
-def erasure(model: Any, name: str) -> Erasure:
+def erasure(model: Any, name: str) -> LeaceEraser:
     vector, reads, mean = several(model, name, 3)
     reads = reads / float((reads.vector * vector.vector).sum())
-    return Erasure(vector, reads.vector, mean.vector)
+    return LeaceEraser(vector, reads.vector, mean.vector)
 
 
 def transport(model: Any, name: str) -> TransportMap:
@@ -66,8 +66,8 @@ def bent(acts: Tensor, context: Any) -> Tensor:
 
 INTERVENTIONS: dict[str, Make] = {
     "add": lambda m, n, *a, **k: ts.Add(direction(m, n), *a, **k),
-    "erase": lambda m, n, *a, **k: ts.Erase(erasure(m, n), *a, **k),
-    "transport": lambda m, n, *a, **k: Transport(transport(m, n), *a, **k),
+    "erase": lambda m, n, *a, **k: ts.interventions.Erase(erasure(m, n), *a, **k),
+    "transport": lambda m, n, *a, **k: ApplyTransport(transport(m, n), *a, **k),
     "ablate": lambda m, n, *a, **k: Ablate(direction(m, n), *a, **k),
     "ablate a subspace": lambda m, n, *a, **k: Ablate(several(m, n, 3), *a, **k),
     "affine edit": lambda m, n, *a, **k: AffineEdit(*several(m, n), 0.7, *a, **k),

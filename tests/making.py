@@ -14,7 +14,7 @@ from models import small_model
 from torch import Tensor
 
 import tl_steer as ts
-from tl_steer.directions.provenance import Provenance
+from tl_steer.directions import Provenance
 from tl_steer.lens import tokens
 from tl_steer.lens.forward import run_logits
 from tl_steer.lens.hook_names import site_shape

@@ -21,15 +21,15 @@ WHOLE_PROMPT = {*BY_TEXT, "characters", "by the prompt"}
 THE_END = {
     "prompt", "generated", "last_prompt_token", "Positions(-3)", "Positions(-3, -1)",
     "Positions(1, -1)", "some generated", "FirstTokens", "FirstTokens, not the prompt",
-    "LinearDecay", "ExponentialDecay", "WarmUp", "ByIndex", "Product", "HoldProjection, PI",
-    "AsNeeded, of what is written", "AsNeeded, of a function",
+    "LinearDecay", "ExponentialDecay", "WarmUp", "ByIndex", "Multiply", "HoldProjection, PI",
+    "ProbeGated, of what is written", "ProbeGated, of a function",
 }  # fmt: skip
 """These depend on where it ends."""
 
 REMEMBERS = {
     "latched", "by the prompt", "from the first", "HoldProjection, PI",
-    "HoldProjection, PI over all", "AsNeeded", "AsNeeded, of what is written",
-    "AsNeeded, of a function",
+    "HoldProjection, PI over all", "ProbeGated", "ProbeGated, of what is written",
+    "ProbeGated, of a function",
 }  # fmt: skip
 """What earlier tokens left behind decides."""
 
@@ -97,7 +97,7 @@ class Loop:
 OF_EACH_KIND = (
     "everywhere", "generated", "last_prompt_token", "slice(1, 4)", "Positions(-3)", "keywords",
     "latched", "by the prompt", "from the first", "together", "ByIndex", "HoldProjection, PI",
-    "HoldProjection, PI over all", "AsNeeded",
+    "HoldProjection, PI over all", "ProbeGated",
 )  # fmt: skip
 """What depends on nothing, on positions, on the end of the prompt, on text, and on what is
 remembered."""

@@ -23,7 +23,7 @@ from making import (
 from models import KINDS, small_model
 
 import tl_steer as ts
-from tl_steer.directions.provenance import Provenance
+from tl_steer.directions import Provenance
 from tl_steer.errors import HookNameError, MismatchError, NonFiniteError, SteerError
 from tl_steer.lens.protocol import model_info
 

@@ -1,7 +1,6 @@
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from tl_steer.batching import default_max_tokens, halving, length_sorted
 from tl_steer.errors import SteerError

@@ -35,16 +35,16 @@ def test_values_of_real_parts() -> None:
 def test_every_public_dataclass(kind: type) -> None:
     value = made_of_fields(kind)
     for each in copies(value):
-        if isinstance(value, ts.Localization) and each.experiment is None:
+        if isinstance(value, ts.causal.Localization) and each.experiment is None:
             object.__setattr__(each, "experiment", value.experiment)
         assert same(value, each)
 
 
 def test_a_pickled_localization_has_no_model() -> None:
-    value = made_of_fields(ts.Localization)
+    value = made_of_fields(ts.causal.Localization)
     assert copy.deepcopy(value).experiment is value.experiment
     with pytest.raises(SteerError, match="holds no model"):
-        ts.verify(pickle.loads(pickle.dumps(value)))
+        ts.causal.verify(pickle.loads(pickle.dumps(value)))
 
 
 def test_a_copy_is_used_like_the_first() -> None:

@@ -2,17 +2,22 @@
 
 import ast
 import importlib
+import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
+from typing import Any
 
 import pytest
+from fronts import PUBLIC, ROOMS, fronts
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "tl_steer"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 OURS = [*SOURCES, *sorted((ROOT / "tests").rglob("*.py")), ROOT / "noxfile.py"]
 LONGEST = 300
+FIRST_HOUR = 45
 
 
 def layers() -> list[str]:
@@ -119,10 +124,92 @@ def test_no_annotations_are_strings() -> None:
     assert [path for path in SOURCES if "__future__.annotations" in imports_of(path)] == []
 
 
-def test_public_names_are_sorted_and_there() -> None:
-    tl_steer = importlib.import_module("tl_steer")
-    assert list(tl_steer.__all__) == sorted(set(tl_steer.__all__))
-    assert [name for name in tl_steer.__all__ if not hasattr(tl_steer, name)] == []
+def test_the_front_door_is_small() -> None:
+    assert len(importlib.import_module("tl_steer").__all__) <= FIRST_HOUR
+
+
+@pytest.mark.parametrize("name", ["tl_steer", *(f"tl_steer.{room}" for room in ROOMS)])
+def test_public_names_are_sorted_and_there(name: str) -> None:
+    front = importlib.import_module(name)
+    assert list(front.__all__) == sorted(set(front.__all__))
+    assert [each for each in front.__all__ if not hasattr(front, each)] == []
+    assert set(front.__all__) <= set(dir(front))
+
+
+def test_a_name_means_one_thing() -> None:
+    kept: dict[str, Any] = {}
+    for _, name, public in fronts():
+        assert kept.setdefault(name, public) is public, name
+
+
+def test_every_public_name_stands_in_a_page() -> None:
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    words = set(re.findall(r"\w+", " ".join(page.read_text(encoding="utf-8") for page in pages)))
+    assert sorted(set(PUBLIC) - words) == []
+
+
+def wings() -> set[str]:
+    """The rooms whose files are their own."""
+    return {
+        path.parent.name for path in SOURCES if path.name.startswith("_") and path.stem[1] != "_"
+    }
+
+
+def trespasses(where: str, imported: Iterable[str]) -> list[str]:
+    """Imports of a room's private files from outside it."""
+    parts = [(each, each.split(".")) for each in imported]
+    return [
+        each
+        for each, (top, *rest) in parts
+        if top == "tl_steer" and any(part.startswith("_") for part in rest) and rest[0] != where
+    ]
+
+
+def test_a_trespass_is_seen() -> None:
+    private = "tl_steer.scopes._keywords.Keywords"
+    assert trespasses("scopes", [private]) == []
+    assert trespasses("steering", [private, "tl_steer.scopes.Keywords"]) == [private]
+
+
+@pytest.mark.parametrize("path", OURS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_private_files_stay_in_their_rooms(path: Path) -> None:
+    if path not in (ROOT / "noxfile.py", PACKAGE / "__main__.py"):
+        where = path.relative_to(ROOT).parts[1].removesuffix(".py")
+        assert trespasses(where, imports_of(path)) == []
+
+
+def test_pages_and_notebooks_use_what_is_public() -> None:
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "notebooks").glob("*")]
+    texts = {page: page.read_text(encoding="utf-8") for page in pages if page.is_file()}
+    private = re.compile(r"tl_steer(\.\w+)*\._\w+")
+    assert {
+        page.name: found[0] for page, text in texts.items() if (found := private.search(text))
+    } == {}
+
+
+def test_a_wing_has_no_open_file() -> None:
+    mixed = [path for path in SOURCES if path.parent.name in wings() and path.name[0] != "_"]
+    assert mixed == []
+
+
+def loaded_with(path: Path) -> set[str]:
+    """What a file imports when it is imported itself: not what a method asks for when called."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    at_once = [each for each in tree.body if isinstance(each, ast.Import | ast.ImportFrom)]
+    package = ".".join(path.relative_to(ROOT).parent.parts)
+    return set(imports("\n".join(ast.unparse(each) for each in at_once), package))
+
+
+def test_no_room_imports_itself_in_a_circle() -> None:
+    graph = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts): loaded_with(path)
+        for path in SOURCES
+    }
+    needs = {
+        name: {each for one in found for each in (one, one.rpartition(".")[0]) if each in graph}
+        for name, found in graph.items()
+    }
+    assert list(TopologicalSorter(needs).static_order())  # raises CycleError
 
 
 def test_ci_runs_the_command_that_the_readme_gives() -> None:

@@ -13,15 +13,16 @@ import numpy as np
 import pandas as pd
 import torch
 from activations_of import activations_of
+from fronts import PUBLIC
 from interventions_of import INTERVENTIONS
 from making import direction, shared_model
 from scopes_of import SCOPES
 from strengths_of import STRENGTHS
 
 import tl_steer as ts
-from tl_steer.evaluation.judges import Judge
 from tl_steer.frozen import FrozenDict
-from tl_steer.interventions.protocol import Intervention
+from tl_steer.interventions import Intervention
+from tl_steer.judges import Judge
 from tl_steer.lens.protocol import ModelInfo, SteerableModel, model_info
 
 AT = "blocks.1.hook_resid_post"
@@ -42,13 +43,13 @@ def real_values() -> dict[str, Any]:
         "Directions": ts.Directions({AT: joy}),
         "Activations": acts,
         "ContrastSet": ts.ContrastSet(["good"], ["bad"], name="films"),
-        "Preferences": ts.Preferences(["a"], ["b"], ["c"]),
-        "MultipleChoice": ts.MultipleChoice(["a"], [["b", "c"]], [0]),
-        "conceptors": ts.conceptors(acts),
+        "Preferences": ts.data.Preferences(["a"], ["b"], ["c"]),
+        "MultipleChoice": ts.data.MultipleChoice(["a"], [["b", "c"]], [0]),
+        "conceptors": ts.directions.conceptors(acts),
         "leace": ts.leace(acts),
-        "linear_transport": ts.linear_transport(acts),
+        "linear_transport": ts.directions.linear_transport(acts),
         "Steering": ts.Steering(ts.Add(joy, 2.0), calm=ts.Ablate(joy)).off("calm"),
-        "FunctionJudge": ts.function_judge("twice", twice),
+        "FunctionJudge": ts.judges.function_judge("twice", twice),
         "Sampling": ts.Sampling(seed=3),
     }
     found |= {f"intervention {name}": make(model, AT) for name, make in INTERVENTIONS.items()}
@@ -58,8 +59,9 @@ def real_values() -> dict[str, Any]:
 
 
 def public_dataclasses() -> list[type]:
-    several = (getattr(ts, name) for name in ts.__all__)
-    return [each for each in several if inspect.isclass(each) and dataclasses.is_dataclass(each)]
+    return [
+        each for each in PUBLIC.values() if inspect.isclass(each) and dataclasses.is_dataclass(each)
+    ]
 
 
 def made_of_fields(kind: type) -> Any:
@@ -88,7 +90,7 @@ _PLAIN: dict[Any, Callable[[], Any]] = {
     ModelInfo: lambda: ModelInfo("small", 4, 32, "raw"),
     ts.Directions: lambda: ts.Directions({AT: direction(shared_model("bridge", "llama"), AT)}),
     ts.Steering: ts.Steering,
-    Judge: lambda: ts.function_judge("twice", twice),
+    Judge: lambda: ts.judges.function_judge("twice", twice),
     SteerableModel: lambda: "a model",
 }
 

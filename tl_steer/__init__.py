@@ -4,6 +4,6 @@ What is here stands in ``__init__.pyi``, and is loaded when it is first used: to
 and matplotlib take seconds, and a program that asks for help needs none of them.
 """
 
-import lazy_loader
+from tl_steer.front import front_of
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = front_of(__name__, __file__)

@@ -2,6 +2,22 @@
 
 from importlib.metadata import requires
 
+__all__ = [
+    "ArgumentError",
+    "AssetError",
+    "CacheError",
+    "DataError",
+    "FileError",
+    "HookNameError",
+    "LargeDoseWarning",
+    "MismatchError",
+    "NonFiniteError",
+    "SteerError",
+    "StorageError",
+    "TemplateTokenWarning",
+    "UnmarkedScopeWarning",
+]
+
 
 class SteerError(Exception):
     """Anything that tl_steer refuses. Raised before the model runs wherever that is possible."""

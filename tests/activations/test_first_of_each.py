@@ -4,7 +4,7 @@ import pytest
 import torch
 from activations_of import AT, activations_of, moments_of, two_classes, without_classes
 
-from tl_steer.activations.first_of_each import first_of_each
+from tl_steer.activations._first_of_each import first_of_each
 from tl_steer.errors import DataError
 
 POSITIVE, NEGATIVE = two_classes(3, n=4, m=2)

@@ -6,8 +6,8 @@ import torch
 from models import WORDS, hf_gpt2, hf_llama, small_model, tokenizer
 
 import tl_steer as ts
-from tl_steer.activations.leave_out import norms_of
-from tl_steer.directions.measured import DominatedDirectionWarning
+from tl_steer.activations._leave_out import norms_of
+from tl_steer.directions import DominatedDirectionWarning
 from tl_steer.errors import DataError, SteerError
 from tl_steer.lens.loading import wrap
 from tl_steer.lens.tokens import pad
@@ -43,18 +43,18 @@ def reasons(found: ts.Activations, at: str = AT) -> dict[str, int]:
 @pytest.mark.parametrize(
     ("leave_out", "prepend_bos", "kept_from", "counts"),
     [
-        (ts.LeaveOut(), False, 1, {"bos": 0, "first": 3, "massive": 0}),
-        (ts.LeaveOut(first=False), False, 0, {"bos": 0, "first": 0, "massive": 0}),
+        (ts.activations.LeaveOut(), False, 1, {"bos": 0, "first": 3, "massive": 0}),
+        (ts.activations.LeaveOut(first=False), False, 0, {"bos": 0, "first": 0, "massive": 0}),
         # The beginning-of-text token is the first position then, and counts once.
-        (ts.LeaveOut(), True, 1, {"bos": 3, "first": 0, "massive": 0}),
-        (ts.LeaveOut(first=False), True, 1, {"bos": 3, "first": 0, "massive": 0}),
-        (ts.LeaveOut(bos=False), True, 0, {"bos": 0, "first": 0, "massive": 0}),
-        (ts.LeaveOut(bos=False, first=False, massive=None), True, 0,
+        (ts.activations.LeaveOut(), True, 1, {"bos": 3, "first": 0, "massive": 0}),
+        (ts.activations.LeaveOut(first=False), True, 1, {"bos": 3, "first": 0, "massive": 0}),
+        (ts.activations.LeaveOut(bos=False), True, 0, {"bos": 0, "first": 0, "massive": 0}),
+        (ts.activations.LeaveOut(bos=False, first=False, massive=None), True, 0,
          {"bos": 0, "first": 0, "massive": 0}),
     ],
 )  # fmt: skip
 def test_what_is_left_out_is_left_out_and_counted(
-    leave_out: ts.LeaveOut, prepend_bos: bool, kept_from: int, counts: dict[str, int]
+    leave_out: ts.activations.LeaveOut, prepend_bos: bool, kept_from: int, counts: dict[str, int]
 ) -> None:
     model = cached_model("bridge")
     found = ts.capture(
@@ -72,16 +72,16 @@ def test_a_bos_token_is_told_by_its_id_and_place() -> None:
     model = cached_model("bridge")
     bos = model.tokenizer.bos_token_id
     batch = pad([(bos, 9, 9), (9, bos)], side="right", pad_id=bos)
-    found = ts.LeaveOut().by_position(model, batch)
+    found = ts.activations.LeaveOut().by_position(model, batch)
     assert found["bos"].tolist() == [[True, False, False], [False, False, False]]
     assert found["first"].tolist() == [[False, False, False], [True, False, False]]
 
 
 def test_norms_over_the_ratio_are_massive() -> None:
     norms = torch.tensor([[1.0, 19.9, 20.0, 20.1, 1e6]])
-    found = ts.LeaveOut(massive=10.0).by_norm(norms, 2.0)
+    found = ts.activations.LeaveOut(massive=10.0).by_norm(norms, 2.0)
     assert found.tolist() == [[False, False, False, True, True]]
-    assert not ts.LeaveOut(massive=None).by_norm(norms, 2.0).any()
+    assert not ts.activations.LeaveOut(massive=None).by_norm(norms, 2.0).any()
 
 
 def test_norms_are_taken_over_all_axes_in_float32() -> None:
@@ -92,7 +92,7 @@ def test_norms_are_taken_over_all_axes_in_float32() -> None:
 @pytest.mark.parametrize("massive", [1.0, 0.0, -3.0, float("nan")])
 def test_a_ratio_that_would_take_ordinary_tokens_is_refused(massive: float) -> None:
     with pytest.raises(SteerError, match="a number over 1 \\(in median norms\\) or None"):
-        ts.LeaveOut(massive=massive)
+        ts.activations.LeaveOut(massive=massive)
 
 
 SINK_SET = ts.ContrastSet(
@@ -120,7 +120,7 @@ def test_a_massive_token_is_left_out_counted_and_reported(architecture: str) -> 
 def test_a_massive_token_that_is_kept_dominates_and_a_warning_says_so() -> None:
     found = ts.capture(
         model_with_sink("llama"), SINK_SET, at="blocks.*.hook_resid_post",
-        leave_out=ts.LeaveOut(massive=None), progress=False,
+        leave_out=ts.activations.LeaveOut(massive=None), progress=False,
     )  # fmt: skip
     assert found.left_out["massive"].sum() == 0
     with pytest.warns(DominatedDirectionWarning, match=rf"{AT} \(dimension {DIMENSION}: \d+%\)"):
@@ -144,7 +144,7 @@ def test_a_massive_token_at_the_first_position_counts_once() -> None:
 def test_a_massive_token_is_read_where_it_is_asked_for() -> None:
     model = model_with_sink("llama")
     text = f"the {SINK} was great"
-    found = ts.capture(model, [text, *TEXTS], at=AT, read=ts.TokenAt(1), progress=False)
+    found = ts.capture(model, [text, *TEXTS], at=AT, read=ts.activations.TokenAt(1), progress=False)
     torch.testing.assert_close(found[AT][0], acts_alone(model, text)[1], rtol=1e-4, atol=1e-2)
 
 
@@ -164,5 +164,5 @@ def test_an_infinite_activation_is_no_sink(massive: float | None) -> None:
     with pytest.raises(SteerError, match=r"blocks.0.hook_resid_pre: .*NaN or infinity"):
         ts.capture(
             model, [f"the film was {SINK} great", *TEXTS], at="blocks.0.hook_resid_pre",
-            leave_out=ts.LeaveOut(massive=massive), progress=False,
+            leave_out=ts.activations.LeaveOut(massive=massive), progress=False,
         )  # fmt: skip

@@ -1,10 +1,9 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
-from tl_steer.activations.moments import Moments, merged
+from tl_steer.activations._moments import Moments, merged
 
 SIZES = st.lists(st.integers(1, 12), min_size=1, max_size=6)
 

@@ -29,7 +29,9 @@ def test_half_precision_is_averaged_in_float32() -> None:
     assert found[AT].dtype == torch.float32
     torch.testing.assert_close(found[AT][0], acts.double().mean(0).float(), rtol=1e-5, atol=1e-5)
     assert not torch.equal(found[AT], found[AT].bfloat16().float())
-    every = ts.capture(model, [text], at=AT, path="bridge", progress=False, read=ts.EveryToken())
+    every = ts.capture(
+        model, [text], at=AT, path="bridge", progress=False, read=ts.activations.EveryToken()
+    )
     assert torch.equal(every[AT], acts.float())
 
 

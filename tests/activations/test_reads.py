@@ -7,11 +7,11 @@ import torch
 from models import small_model
 
 import tl_steer as ts
-from tl_steer.activations.reads import Read, TextTokens
+from tl_steer.activations._reads import Read, TextTokens
 from tl_steer.errors import DataError, SteerError
 
 cached_model = cache(small_model)
-EVERYTHING = ts.LeaveOut(bos=False, first=False, massive=None)
+EVERYTHING = ts.activations.LeaveOut(bos=False, first=False, massive=None)
 AT = "blocks.1.hook_resid_post"
 
 
@@ -57,7 +57,7 @@ def test_the_last_token_is_the_last_that_is_not_left_out() -> None:
 def test_the_mean_and_every_token_take_what_is_not_left_out() -> None:
     tokens = text_tokens(mask("xxx", "xx."), mask(".xx", ".x."))
     assert torch.equal(ts.MeanOfTokens()(tokens), tokens.eligible)
-    assert torch.equal(ts.EveryToken()(tokens), tokens.eligible)
+    assert torch.equal(ts.activations.EveryToken()(tokens), tokens.eligible)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_the_mean_and_every_token_take_what_is_not_left_out() -> None:
 )
 def test_an_index_counts_real_tokens_from_either_end(index: int, expected: Any) -> None:
     tokens = text_tokens(mask("xxxx", "xx.."), mask("....", "...."))
-    assert torch.equal(ts.TokenAt(index)(tokens), mask(*expected))
+    assert torch.equal(ts.activations.TokenAt(index)(tokens), mask(*expected))
 
 
 @pytest.mark.parametrize("index", [2, 3, 4, 100, -3, -4, -5, -100])
@@ -74,35 +74,35 @@ def test_an_index_that_a_text_lacks_is_named(index: int) -> None:
     tokens = text_tokens(mask("xxxx", "xx.."), texts=["longer", "short"])
     first = "'longer' has 4" if index >= 4 or index < -4 else "'short' has 2"
     with pytest.raises(DataError, match=rf"{first} tokens, none at index {index}\."):
-        ts.TokenAt(index)(tokens)
+        ts.activations.TokenAt(index)(tokens)
 
 
 def test_the_answer_is_the_letter_of_the_last_parenthesis() -> None:
     text = "(A) yes (B) no. Answer: (B)"
     # Tokens: "(A)", " yes", " (", "B", ") no.", " Answer:", " (B", ")".
     spans = [(0, 3), (3, 7), (7, 9), (9, 10), (10, 15), (15, 23), (23, 26), (26, 27)]
-    found = ts.AnswerToken()(text_tokens(mask("x" * 8), texts=[text], spans=[spans]))
+    found = ts.activations.AnswerToken()(text_tokens(mask("x" * 8), texts=[text], spans=[spans]))
     assert torch.equal(found, mask("......x."))
 
 
 def test_an_answer_of_several_tokens_is_read_at_its_end() -> None:
     spans = [(0, 0), (0, 7), (7, 11), (11, 14), (14, 15)]  # a prepended token covers nothing
     tokens = text_tokens(mask("xxxxx"), texts=["answer: yes/no."], spans=[spans])
-    assert torch.equal(ts.AnswerToken(r"answer: (\S+)\.")(tokens), mask("...x."))
+    assert torch.equal(ts.activations.AnswerToken(r"answer: (\S+)\.")(tokens), mask("...x."))
     # Without a group, the whole match counts.
-    assert torch.equal(ts.AnswerToken(r"yes")(tokens), mask("..x.."))
+    assert torch.equal(ts.activations.AnswerToken(r"yes")(tokens), mask("..x.."))
 
 
 def test_a_text_without_an_answer_is_named() -> None:
     tokens = text_tokens(mask("xx"), texts=["no letter"], spans=[[(0, 2), (2, 9)]])
     with pytest.raises(DataError, match=r"no answer matching .* in 'no letter'"):
-        ts.AnswerToken()(tokens)
+        ts.activations.AnswerToken()(tokens)
 
 
 @pytest.mark.parametrize("prepend_bos", [False, True])
 def test_the_answer_s_vector_is_that_of_its_token(prepend_bos: bool) -> None:
     texts = ["the film is (A) or (B)", "(A)", "it was a very long movie and much too dull (A)"]
-    found = read(texts, ts.AnswerToken(), prepend_bos=prepend_bos)
+    found = read(texts, ts.activations.AnswerToken(), prepend_bos=prepend_bos)
     for vector, text in zip(found, texts, strict=True):
         expected = acts_alone(text, prepend_bos=prepend_bos)[-2]  # before ")"
         torch.testing.assert_close(vector, expected, rtol=1e-4, atol=1e-5)
@@ -113,8 +113,8 @@ def test_the_answer_s_vector_is_that_of_its_token(prepend_bos: bool) -> None:
     [
         (ts.MeanOfTokens(), lambda acts: acts.mean(0)),
         (ts.LastToken(), lambda acts: acts[-1]),
-        (ts.TokenAt(0), lambda acts: acts[0]),
-        (ts.TokenAt(-2), lambda acts: acts[-2]),
+        (ts.activations.TokenAt(0), lambda acts: acts[0]),
+        (ts.activations.TokenAt(-2), lambda acts: acts[-2]),
     ],
     ids=["mean", "last", "first", "second last"],
 )
@@ -128,8 +128,8 @@ def test_vectors_are_what_the_model_s_own_cache_holds(how: Read, of: Any) -> Non
 def test_every_token_is_an_example_that_knows_its_text() -> None:
     texts = ["the film was great", "a dull movie", "i saw it"]
     found = ts.capture(
-        cached_model("bridge"), texts, at=AT, read=ts.EveryToken(), leave_out=EVERYTHING,
-        progress=False, max_tokens=4,
+        cached_model("bridge"), texts, at=AT, read=ts.activations.EveryToken(),
+        leave_out=EVERYTHING, progress=False, max_tokens=4,
     )  # fmt: skip
     assert found.text_index[AT].tolist() == [0] * 4 + [1] * 3 + [2] * 3
     expected = torch.cat([acts_alone(text) for text in texts])
@@ -168,20 +168,23 @@ def test_a_read_that_gives_no_mask_is_refused(how: Any, came: str) -> None:
 
 def test_an_index_is_read_even_where_it_is_left_out() -> None:
     texts = ["the film was great", "a dull movie"]
-    found = read(texts, ts.TokenAt(0), leave_out=ts.LeaveOut())
+    found = read(texts, ts.activations.TokenAt(0), leave_out=ts.activations.LeaveOut())
     expected = torch.stack([acts_alone(text)[0] for text in texts])
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(
     ("how", "words"),
-    [(ts.TokenAt(3), "'a dull movie' has 3 tokens"), (ts.AnswerToken(), "no answer matching")],
+    [
+        (ts.activations.TokenAt(3), "'a dull movie' has 3 tokens"),
+        (ts.activations.AnswerToken(), "no answer matching"),
+    ],
 )
 def test_a_read_that_cannot_be_is_refused_before_the_model_runs(
     how: Read, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "tl_steer.activations.reader.run_to_layer", lambda *args: pytest.fail("the model ran")
+        "tl_steer.activations._reader.run_to_layer", lambda *args: pytest.fail("the model ran")
     )
     with pytest.raises(DataError, match=words):
         read(["the film was (A)", "a dull movie"], how)

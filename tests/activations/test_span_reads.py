@@ -6,14 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from making import as_users_run_it
 from models import WORDS, small_model, tokenizer
 
 import tl_steer as ts
-from tl_steer.activations.reads import Read, TextTokens
-from tl_steer.activations.span_reads import (
+from tl_steer.activations._reads import Read, TextTokens
+from tl_steer.activations._span_reads import (
     FirstOf,
     InSpans,
     LastOf,
@@ -21,11 +20,11 @@ from tl_steer.activations.span_reads import (
     last_response_token,
     response_tokens,
 )
-from tl_steer.data.conversations import conversations
+from tl_steer.data import conversations
 from tl_steer.errors import DataError, SteerError
 
 AT = "blocks.1.hook_resid_post"
-EVERYTHING = ts.LeaveOut(bos=False, first=False, massive=None)
+EVERYTHING = ts.activations.LeaveOut(bos=False, first=False, massive=None)
 TEMPLATE = (
     "{% for turn in messages %}"
     "{{ 'so' if turn['role'] == 'user' else 'end' }} {{ turn['content'] }} but {% endfor %}"
@@ -147,7 +146,11 @@ def test_vectors_are_those_of_the_tokens(prepend_bos: bool) -> None:
 
 def test_a_text_whose_place_is_left_out_is_named() -> None:
     with pytest.raises(DataError, match="text 1 has no token left to read"):
-        read(["a film", "film it was"], InSpans("film"), leave_out=ts.LeaveOut(massive=None))
+        read(
+            ["a film", "film it was"],
+            InSpans("film"),
+            leave_out=ts.activations.LeaveOut(massive=None),
+        )
 
 
 @pytest.mark.parametrize(
@@ -191,10 +194,10 @@ def test_what_was_read_is_said_and_the_same_every_time() -> None:
         (lambda: InSpans(re.compile(b"film")), "expected a regular expression on text"),
         (lambda: FirstOf("film"), "expected a read"),
         (lambda: LastOf(InSpans), "expected a read"),
-        (lambda: ts.TokenAt(0.5), "expected a whole number"),
-        (lambda: ts.TokenAt(True), "expected a whole number"),
-        (lambda: ts.AnswerToken("("), "no regular expression"),
-        (lambda: ts.AnswerToken(None), "expected a regular expression on text"),
+        (lambda: ts.activations.TokenAt(0.5), "expected a whole number"),
+        (lambda: ts.activations.TokenAt(True), "expected a whole number"),
+        (lambda: ts.activations.AnswerToken("("), "no regular expression"),
+        (lambda: ts.activations.AnswerToken(None), "expected a regular expression on text"),
     ],
 )
 def test_what_reads_nothing_is_refused(make: Any, says: str) -> None:
@@ -217,11 +220,11 @@ def test_compiled_patterns_and_numbers_as_they_come() -> None:
     tokens = words_of(["the FILM was a film"])
     assert torch.equal(InSpans(re.compile("film", re.IGNORECASE))(tokens), mask(".x..x"))
     with as_users_run_it():
-        assert ts.TokenAt(np.int64(1)) == ts.TokenAt(1)  # type: ignore[arg-type]
+        assert ts.activations.TokenAt(np.int64(1)) == ts.activations.TokenAt(1)  # type: ignore[arg-type]
 
 
 def test_an_answer_of_no_characters_is_none() -> None:
     tokens = words_of(["so (A) or ()"])
-    assert torch.equal(ts.AnswerToken(r"\((\w*)\)")(tokens), mask(".x.."))
+    assert torch.equal(ts.activations.AnswerToken(r"\((\w*)\)")(tokens), mask(".x.."))
     with pytest.raises(DataError, match="no answer matching"):
-        ts.AnswerToken(r"\((\w*)\)")(words_of(["so ()"]))
+        ts.activations.AnswerToken(r"\((\w*)\)")(words_of(["so ()"]))

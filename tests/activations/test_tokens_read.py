@@ -33,12 +33,16 @@ def read(frame: pd.DataFrame) -> list[list[str]]:
 
 def test_tokens_are_shown_as_they_are_read(chatty: Any) -> None:
     texts = ["the film was good", "a bad plot"]
-    shown = ts.tokens_read(chatty, texts)
+    shown = ts.activations.tokens_read(chatty, texts)
     assert "".join(shown[shown["text"] == 0]["token"]).endswith(texts[0])
     assert read(shown) == [["film", "was", "good"], ["bad", "plot"]]
-    assert read(ts.tokens_read(chatty, texts, ts.LastToken())) == [["good"], ["plot"]]
-    assert read(ts.tokens_read(chatty, texts, ts.AnswerToken("(bad|good)"))) == [["good"], ["bad"]]
-    everything = ts.tokens_read(chatty, texts, leave_out=ts.LeaveOut(first=False))
+    assert read(ts.activations.tokens_read(chatty, texts, ts.LastToken())) == [["good"], ["plot"]]
+    assert read(
+        ts.activations.tokens_read(chatty, texts, ts.activations.AnswerToken("(bad|good)"))
+    ) == [["good"], ["bad"]]
+    everything = ts.activations.tokens_read(
+        chatty, texts, leave_out=ts.activations.LeaveOut(first=False)
+    )
     assert read(everything)[1] == ["a", "bad", "plot"]
     assert shown["token_id"].tolist() == [
         token
@@ -49,15 +53,15 @@ def test_tokens_are_shown_as_they_are_read(chatty: Any) -> None:
 
 def test_what_is_shown_is_what_is_captured(chatty: Any) -> None:
     texts = ["the film was good", "a bad plot"]
-    every = ts.capture(chatty, texts, at=1, read=ts.EveryToken(), progress=False)
-    usual = ts.tokens_read(chatty, texts, ts.EveryToken())
+    every = ts.capture(chatty, texts, at=1, read=ts.activations.EveryToken(), progress=False)
+    usual = ts.activations.tokens_read(chatty, texts, ts.activations.EveryToken())
     assert len(every[1]) + int(every.left_out["massive"].iloc[0]) == int(usual["read"].sum())
 
 
 def test_the_last_token_of_a_chat_is_the_templates(chatty: Any) -> None:
-    said = ts.conversations(chatty, ["was it good", "was it bad"], ["it was", "so much"])
+    said = ts.data.conversations(chatty, ["was it good", "was it bad"], ["it was", "so much"])
     for look in (
-        lambda: ts.tokens_read(chatty, said, ts.LastToken(), prepend_bos=False),
+        lambda: ts.activations.tokens_read(chatty, said, ts.LastToken(), prepend_bos=False),
         lambda: ts.capture(
             chatty, said, at=1, read=ts.LastToken(), prepend_bos=False, progress=False
         ),
@@ -66,21 +70,25 @@ def test_the_last_token_of_a_chat_is_the_templates(chatty: Any) -> None:
             look()
     began = said[0].removesuffix("it was end\n")
     with pytest.warns(TemplateTokenWarning, match="very assistant the"):
-        ts.tokens_read(chatty, [began], ts.LastToken(), prepend_bos=False)
+        ts.activations.tokens_read(chatty, [began], ts.LastToken(), prepend_bos=False)
 
 
 def test_other_reads_and_other_texts_do_not_warn(chatty: Any) -> None:
-    said = ts.conversations(chatty, ["was it good"], ["it was"])
+    said = ts.data.conversations(chatty, ["was it good"], ["it was"])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        ts.tokens_read(chatty, ["the film was good"], ts.LastToken())
-        for other in (ts.TokenAt(-1), ts.MeanOfTokens(), ts.last_response_token(chatty)):
-            ts.tokens_read(chatty, said, other, prepend_bos=False)
-        ts.tokens_read(own_model("bridge"), said, ts.LastToken())
+        ts.activations.tokens_read(chatty, ["the film was good"], ts.LastToken())
+        for other in (
+            ts.activations.TokenAt(-1),
+            ts.MeanOfTokens(),
+            ts.activations.last_response_token(chatty),
+        ):
+            ts.activations.tokens_read(chatty, said, other, prepend_bos=False)
+        ts.activations.tokens_read(own_model("bridge"), said, ts.LastToken())
 
 
 def test_a_text_without_a_token_to_read_is_refused(chatty: Any) -> None:
     with pytest.raises(DataError, match="no answer matching"):
-        ts.tokens_read(chatty, ["the film"], ts.AnswerToken())
+        ts.activations.tokens_read(chatty, ["the film"], ts.activations.AnswerToken())
     with pytest.raises(DataError):
-        ts.tokens_read(chatty, [])
+        ts.activations.tokens_read(chatty, [])

@@ -80,8 +80,8 @@ def _captured(case: Case, names: Sequence[str]) -> str:
         case.model,
         TEXTS,
         at=names,
-        read=ts.EveryToken(),
-        leave_out=ts.LeaveOut(bos=False, first=False, massive=None),
+        read=ts.activations.EveryToken(),
+        leave_out=ts.activations.LeaveOut(bos=False, first=False, massive=None),
         prepend_bos=False,
         progress=False,
     )
@@ -164,7 +164,7 @@ def _attention_changed(case: Case) -> Verdict:
         if name.endswith("hook_pattern"):
             change: Any = ts.Custom(lambda acts, context: acts * _half_to_itself(acts), name)
         else:
-            change = ts.Emphasize(slice(1, 2), name, ts.Rescale(3.0))
+            change = ts.interventions.Emphasize(slice(1, 2), name, ts.interventions.Rescale(3.0))
         with ts.steer(case.model, change):
             found = case.own_logits()
         expected = []

@@ -9,12 +9,13 @@ import pandas as pd
 import pytest
 import torch
 from activations_of import activations_of
+from fronts import PUBLIC
 from making import TEXTS, as_users_run_it
 from models import tokenizer
 from tiny import plain
 
 import tl_steer as ts
-from tl_steer.directions.provenance import Provenance
+from tl_steer.directions import Provenance
 from tl_steer.errors import SteerError
 from tl_steer.lens.loading import wrap
 from tl_steer.lens.protocol import ModelInfo, require_steerable
@@ -31,9 +32,8 @@ PAIRS = {
 
 TAKE_A_MODEL = sorted(
     name
-    for name in ts.__all__
-    if inspect.isfunction(getattr(ts, name))
-    and "model" in inspect.signature(getattr(ts, name)).parameters
+    for name, public in PUBLIC.items()
+    if inspect.isfunction(public) and "model" in inspect.signature(public).parameters
 )
 
 
@@ -66,8 +66,10 @@ def _arguments() -> dict[str, Any]:
     """Something that fits, by the name of an argument."""
     direction, contrast = _direction(), ts.ContrastSet(TEXTS, TEXTS[::-1])
     steering = ts.Steering(ts.Add(direction, 1.0))
-    metric = ts.LogProbability("good")
-    judge = ts.function_judge("shouts", lambda texts: [float(text.isupper()) for text in texts])
+    metric = ts.causal.LogProbability("good")
+    judge = ts.judges.function_judge(
+        "shouts", lambda texts: [float(text.isupper()) for text in texts]
+    )
     return {
         "activations": activations_of(torch.ones(2, 32), torch.zeros(2, 32)),
         "answer": "good",
@@ -91,10 +93,10 @@ def _arguments() -> dict[str, Any]:
         "other": "bad",
         "positive": [" good"] * len(TEXTS),
         "positive_prompt": "good",
-        "preferences": ts.Preferences(TEXTS, [" good"] * len(TEXTS), [" bad"] * len(TEXTS)),
+        "preferences": ts.data.Preferences(TEXTS, [" good"] * len(TEXTS), [" bad"] * len(TEXTS)),
         "prompt_sets": {"all": TEXTS},
         "prompts": TEXTS,
-        "questions": ts.MultipleChoice(["the film is"], [[" good", " bad"]], [0]),
+        "questions": ts.data.MultipleChoice(["the film is"], [[" good", " bad"]], [0]),
         "responses": TEXTS,
         "sae": SimpleNamespace(cfg=SimpleNamespace(), W_dec=torch.ones(4, 32), encode=len),
         "steering": steering,
@@ -109,7 +111,7 @@ def _arguments() -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", TAKE_A_MODEL)
 def test_whatever_takes_a_model_refuses_it(name: str, bridge: Any, kind: str) -> None:
-    function: Callable[..., Any] = getattr(ts, name)
+    function: Callable[..., Any] = PUBLIC[name]
     known = {"model": bridge, **_arguments()}
     given = {
         key: known[key]

@@ -12,15 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from tl_steer.arguments import (
-    Confidence,
-    Count,
-    Measured,
-    Seed,
-    checked,
-    means,
-    require_columns,
-)
+from tl_steer.arguments import Confidence, Count, Measured, Seed, checked, means, require_columns
 from tl_steer.errors import ArgumentError, DataError, NonFiniteError, SteerError
 
 

@@ -8,8 +8,7 @@ from ratios import ratios
 
 import tl_steer as ts
 from tl_steer.demo.prompts import VALIDATION
-from tl_steer.experiments.calibrate import calibrate
-from tl_steer.experiments.calibration import Calibration
+from tl_steer.experiments import Calibration, calibrate
 
 pytestmark = pytest.mark.packaged
 SAMPLING = ts.Sampling(max_new_tokens=12, temperature=0.9, top_p=0.95)

@@ -8,12 +8,14 @@ import torch
 from ratios import ratios
 
 import tl_steer as ts
-from tl_steer.causal.activation_patching import activation_patching
-from tl_steer.causal.attribution_patching import attribution_patching
-from tl_steer.causal.localize import localize
-from tl_steer.causal.metrics import LogitDifference
-from tl_steer.causal.positions import EachPosition
-from tl_steer.causal.verify import verify
+from tl_steer.causal import (
+    EachPosition,
+    LogitDifference,
+    activation_patching,
+    attribution_patching,
+    localize,
+    verify,
+)
 
 pytestmark = [
     pytest.mark.packaged,

@@ -130,7 +130,7 @@ def test_capture(model: Any, reviews: ts.ContrastSet, report: Report) -> None:
             "residual stream and MLP outputs": read(at=[deep, "blocks.*.hook_mlp_out"]),
             "moments only": read(at=deep, moments_only=True),
             "massive activations kept (no second pass)": read(
-                at=deep, leave_out=ts.LeaveOut(massive=None)
+                at=deep, leave_out=ts.activations.LeaveOut(massive=None)
             ),
             "padding waste: one batch of all": read(at=deep, max_tokens=1_000_000),
             "run_with_cache, text by text": everything_cached,

@@ -30,22 +30,26 @@ def steerings(acts: ts.Activations) -> dict[str, ts.Steering]:
     film = ts.Keywords("film", "movie")
     strengths = {
         "a number": 0.1,
-        "linear decay": ts.LinearDecay(16, 0.1),
-        "relative dose, token by token": ts.Dose(joy, 0.01),
-        "hold the projection (PI)": ts.HoldProjection(joy, 1.0, integral=0.1, at_most=0.1),
-        "as needed": ts.AsNeeded.fit(0.1, probe, acts),
-        "by attention to a keyword": ts.AttentionTo(film, PATTERNS, factor=0.1),
+        "linear decay": ts.strengths.LinearDecay(16, 0.1),
+        "relative dose, token by token": ts.strengths.Dose(joy, 0.01),
+        "hold the projection (PI)": ts.strengths.HoldProjection(
+            joy, 1.0, integral=0.1, at_most=0.1
+        ),
+        "as needed": ts.strengths.ProbeGated.fit(0.1, probe, acts),
+        "by attention to a keyword": ts.strengths.AttentionShare(film, PATTERNS, factor=0.1),
     }
     scopes = {
         "keywords": film,
-        "a condition, token by token": ts.Projects(probe, above=0.0),
-        "a condition on the prompt": ts.PerPrompt(ts.Projects(probe, above=0.0)),
-        "attends to a keyword": ts.AttendsTo(film, PATTERNS, above=0.1),
+        "a condition, token by token": ts.scopes.ProjectionAbove(probe, above=0.0),
+        "a condition on the prompt": ts.scopes.PerPrompt(
+            ts.scopes.ProjectionAbove(probe, above=0.0)
+        ),
+        "attends to a keyword": ts.scopes.AttendsTo(film, PATTERNS, above=0.1),
     }
     maps = {
         "ablate": ts.Ablate(joy, 0.1),
-        "rotate": ts.Rotate(joy, joy.random_like(0), 10.0, 0.1),
-        "norm kept": ts.KeepNorm(ts.Add(joy, 0.1)),
+        "rotate": ts.interventions.Rotate(joy, joy.random_like(0), 10.0, 0.1),
+        "norm kept": ts.interventions.KeepNorm(ts.Add(joy, 0.1)),
     }
     return {
         **{name: ts.Steering(ts.Add(joy, strength)) for name, strength in strengths.items()},

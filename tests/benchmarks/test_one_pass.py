@@ -13,7 +13,7 @@ pytestmark = pytest.mark.packaged
 AT = "blocks.{10..20}.hook_resid_post"
 ESTIMATORS: tuple[Callable[[ts.Activations], ts.Directions], ...] = (
     ts.mean_difference,
-    ts.whitened_mean_difference,
+    ts.directions.whitened_mean_difference,
     ts.principal_component,
     ts.logistic_probe,
 )

@@ -7,7 +7,7 @@ import torch
 from ratios import ratios
 
 import tl_steer as ts
-from tl_steer.robustness.flip import DosesToFlip, dose_to_flip
+from tl_steer.dosing import DosesToFlip, dose_to_flip
 
 pytestmark = pytest.mark.packaged
 AT = "blocks.17.hook_resid_post"

@@ -11,12 +11,12 @@ from making import SITES, direction, rows_of
 from models import ARCHITECTURES, KINDS, small_model, tokenizer
 
 import tl_steer as ts
-from tl_steer.causal.attribution_patching import attribution_patching
-from tl_steer.causal.localization import Localization
-from tl_steer.causal.localize import localize
-from tl_steer.causal.metrics import Divergence, LogitDifference, LogProbability, ProbeScore
-from tl_steer.causal.modes import Denoising, ZeroAblation
-from tl_steer.causal.positions import AllPositions, EachPosition
+from tl_steer.causal._attribution_patching import attribution_patching
+from tl_steer.causal._localization import Localization
+from tl_steer.causal._localize import localize
+from tl_steer.causal._metrics import Divergence, LogitDifference, LogProbability, ProbeScore
+from tl_steer.causal._modes import Denoising, ZeroAblation
+from tl_steer.causal._positions import AllPositions, EachPosition
 from tl_steer.errors import SteerError
 
 PAIRS = ts.ContrastSet(

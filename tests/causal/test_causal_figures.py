@@ -8,14 +8,14 @@ from making import shared_model
 from matplotlib.figure import Figure
 
 import tl_steer as ts
-from tl_steer.causal.localization import Localization
-from tl_steer.causal.localize import localize
-from tl_steer.causal.metrics import LogitDifference
-from tl_steer.causal.modes import ZeroAblation
-from tl_steer.causal.positions import AtPosition, EachPosition
+from tl_steer.causal._causal_figures import head_heatmap, layer_effects, position_heatmap
+from tl_steer.causal._localization import Localization
+from tl_steer.causal._localize import localize
+from tl_steer.causal._metrics import LogitDifference
+from tl_steer.causal._modes import ZeroAblation
+from tl_steer.causal._positions import AtPosition, EachPosition
+from tl_steer.drawing.plots import figure_png
 from tl_steer.errors import DataError
-from tl_steer.evaluation.causal_figures import head_heatmap, layer_effects, position_heatmap
-from tl_steer.evaluation.plots import figure_png
 
 PAIRS = ts.ContrastSet(
     ["the film was very good", "a film was great"],

@@ -10,11 +10,11 @@ from making import architecture_of, direction, rows_of, shared_model
 from models import tokenizer
 
 import tl_steer as ts
-from tl_steer.causal.localization import Localization
-from tl_steer.causal.localize import localize
-from tl_steer.causal.metrics import Divergence, LogitDifference, LogProbability, ProbeScore
-from tl_steer.causal.modes import Denoising, MeanAblation, Noising
-from tl_steer.causal.positions import AtPosition, EachPosition
+from tl_steer.causal._localization import Localization
+from tl_steer.causal._localize import localize
+from tl_steer.causal._metrics import Divergence, LogitDifference, LogProbability, ProbeScore
+from tl_steer.causal._modes import Denoising, MeanAblation, Noising
+from tl_steer.causal._positions import AtPosition, EachPosition
 from tl_steer.errors import (
     ArgumentError,
     DataError,

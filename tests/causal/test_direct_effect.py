@@ -14,12 +14,12 @@ from models import KINDS, tokenizer
 from torch import Tensor
 
 import tl_steer as ts
-from tl_steer.causal.direct_effect import direct_effect
-from tl_steer.causal.metrics import Divergence, LogitDifference, LogProbability, ProbeScore
-from tl_steer.causal.path_effects import PathEffects
+from tl_steer.causal._direct_effect import direct_effect
+from tl_steer.causal._metrics import Divergence, LogitDifference, LogProbability, ProbeScore
+from tl_steer.causal._path_effects import PathEffects
+from tl_steer.causal._path_figure import path_figure
+from tl_steer.drawing.plots import figure_png
 from tl_steer.errors import DataError, HookNameError, MismatchError, SteerError
-from tl_steer.evaluation.path_figure import path_figure
-from tl_steer.evaluation.plots import figure_png
 
 TEXTS = ["the film was very good", "a movie", "i loved it so much and the plot"]
 METRIC = LogitDifference("great", "awful")

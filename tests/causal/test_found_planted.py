@@ -7,16 +7,16 @@ import pytest
 from models import KINDS
 
 import tl_steer as ts
-from tl_steer.causal.activation_patching import activation_patching
-from tl_steer.causal.attribution_patching import attribution_patching
-from tl_steer.causal.localization import Localization
-from tl_steer.causal.localize import localize
-from tl_steer.causal.metrics import LogitDifference
-from tl_steer.causal.modes import Denoising, Noising
-from tl_steer.causal.positions import EachPosition
-from tl_steer.causal.sites import Site
+from tl_steer.causal._activation_patching import activation_patching
+from tl_steer.causal._attribution_patching import attribution_patching
+from tl_steer.causal._localization import Localization
+from tl_steer.causal._localize import localize
+from tl_steer.causal._metrics import LogitDifference
+from tl_steer.causal._modes import Denoising, Noising
+from tl_steer.causal._positions import EachPosition
+from tl_steer.causal._sites import Site
 from tl_steer.demo.planted import Planted, planted
-from tl_steer.directions.provenance import Provenance
+from tl_steer.directions import Provenance
 from tl_steer.lens.protocol import model_info
 
 METRIC = LogitDifference("praise", "blame")

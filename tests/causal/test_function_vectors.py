@@ -11,10 +11,10 @@ from making import architecture_of, assert_same_state, own_model, rows_of, share
 from models import KINDS
 
 import tl_steer as ts
-from tl_steer.causal.few_shot import few_shot
-from tl_steer.causal.function_vectors import function_vector, head_effects
-from tl_steer.causal.localize import localize
-from tl_steer.causal.metrics import LogitDifference
+from tl_steer.causal._few_shot import few_shot
+from tl_steer.causal._function_vectors import function_vector, head_effects
+from tl_steer.causal._localize import localize
+from tl_steer.causal._metrics import LogitDifference
 from tl_steer.demo.planted import planted
 from tl_steer.errors import ArgumentError, DataError, HookNameError, MismatchError
 

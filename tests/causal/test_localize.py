@@ -12,14 +12,14 @@ from models import KINDS
 from scipy.stats import bootstrap
 
 import tl_steer as ts
-from tl_steer.causal.activation_patching import activation_patching
-from tl_steer.causal.attribution_patching import attribution_patching
-from tl_steer.causal.intervals import intervals
-from tl_steer.causal.localization import Localization
-from tl_steer.causal.localize import localize
-from tl_steer.causal.metrics import LogitDifference
-from tl_steer.causal.modes import Noising, ZeroAblation
-from tl_steer.causal.positions import EachPosition
+from tl_steer.causal._activation_patching import activation_patching
+from tl_steer.causal._attribution_patching import attribution_patching
+from tl_steer.causal._intervals import intervals
+from tl_steer.causal._localization import Localization
+from tl_steer.causal._localize import localize
+from tl_steer.causal._metrics import LogitDifference
+from tl_steer.causal._modes import Noising, ZeroAblation
+from tl_steer.causal._positions import EachPosition
 from tl_steer.errors import ArgumentError, DataError
 
 PAIRS = ts.ContrastSet(
@@ -110,7 +110,7 @@ def test_batches_and_order_change_nothing(model: Any, by: Any) -> None:
 
 @one_architecture
 def test_out_of_memory_halves_the_batch(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tl_steer.causal import running
+    from tl_steer.causal import _running as running
 
     expected = localized(model)
     whole = running.run_logits

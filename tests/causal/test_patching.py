@@ -11,12 +11,12 @@ from making import SITES, architecture_of, direction, rows_of
 from torch import Tensor
 
 import tl_steer as ts
-from tl_steer.causal.localization import Localization
-from tl_steer.causal.localize import localize
-from tl_steer.causal.metrics import LogitDifference
-from tl_steer.causal.modes import Denoising, MeanAblation, Mode, Noising, ZeroAblation
-from tl_steer.causal.positions import AllPositions, AtPosition, EachPosition
-from tl_steer.causal.sites import Site
+from tl_steer.causal._localization import Localization
+from tl_steer.causal._localize import localize
+from tl_steer.causal._metrics import LogitDifference
+from tl_steer.causal._modes import Denoising, MeanAblation, Mode, Noising, ZeroAblation
+from tl_steer.causal._positions import AllPositions, AtPosition, EachPosition
+from tl_steer.causal._sites import Site
 
 PAIRS = ts.ContrastSet(
     ["the film was very good", "a movie", "i loved it so much and the plot"],

@@ -10,9 +10,9 @@ from making import SITES, direction, own_model, rows_of, shared_model
 from models import KINDS
 
 import tl_steer as ts
-from tl_steer.causal.localization import Localization
-from tl_steer.causal.localize import localize
-from tl_steer.causal.steering_at import steering_at
+from tl_steer.causal._localization import Localization
+from tl_steer.causal._localize import localize
+from tl_steer.causal._steering_at import steering_at
 from tl_steer.errors import DataError, HookNameError, MismatchError, NonFiniteError, SteerError
 
 PAIRS = ts.ContrastSet(
@@ -25,7 +25,7 @@ POST, MLP, Z = "blocks.1.hook_resid_post", "blocks.0.hook_mlp_out", "blocks.1.at
 
 def localized(model: Any, at: Any = SITES, **changes: Any) -> Localization:
     settings = {"prepend_bos": False, "progress": False, **changes}
-    return localize(model, PAIRS, ts.LogitDifference("great", "awful"), at=at, **settings)
+    return localize(model, PAIRS, ts.causal.LogitDifference("great", "awful"), at=at, **settings)
 
 
 def with_effects(found: Localization, effects: list[float], whole: float = 2.0) -> Localization:
@@ -92,9 +92,9 @@ def test_a_position_becomes_a_scope(kind: str) -> None:
     model = shared_model(kind, "llama")
     tokens = torch.tensor([rows_of(model, PAIRS.positive)[0]])
     for positions, changed in (
-        (ts.AtPosition(-1), [4]),
-        (ts.AtPosition(-2), [3]),
-        (ts.AtPosition(2), [2]),
+        (ts.causal.AtPosition(-1), [4]),
+        (ts.causal.AtPosition(-2), [3]),
+        (ts.causal.AtPosition(2), [2]),
     ):
         found = with_effects(localized(model, [POST], positions=positions), [0.5])
         steering = steering_at(found, direction(model, POST), dose=0.5)
@@ -118,10 +118,10 @@ def test_a_position_becomes_a_scope(kind: str) -> None:
 
 
 def test_noising_turns_nothing_round_and_ablation_neither(model: Any) -> None:
-    for mode in (ts.Noising(), ts.ZeroAblation()):
+    for mode in (ts.causal.Noising(), ts.causal.ZeroAblation()):
         found = localized(model, [POST, MLP], mode=mode)
         # In noising, what carries a property has a negative effect of a negative whole.
-        whole = -2.0 if isinstance(mode, ts.Noising) else float("nan")
+        whole = -2.0 if isinstance(mode, ts.causal.Noising) else float("nan")
         found = with_effects(found, [-0.5, -0.4], whole)
         known = directions(model, [POST, MLP])
         for name, each in adds(steering_at(found, known, k=2)).items():
@@ -159,7 +159,7 @@ def test_what_does_not_fit_is_refused() -> None:
 def test_a_head_that_the_direction_lacks_is_refused() -> None:
     model = shared_model("bridge", "llama")
     found = with_effects(localized(model, [Z]), [0.5, 0.4, 0.3, 0.2])
-    zero = ts.only_heads(direction(model, Z), [0])
+    zero = ts.directions.select_heads(direction(model, Z), [0])
     assert len(steering_at(found, zero).interventions) == 1
     with pytest.raises(NonFiniteError, match="head 1"):
         steering_at(found, zero, k=2)

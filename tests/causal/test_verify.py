@@ -7,15 +7,15 @@ import pytest
 import torch
 from scipy.stats import spearmanr
 
-from tl_steer.causal.attribution_patching import attribution_patching
-from tl_steer.causal.localization import Localization
-from tl_steer.causal.localize import localize
-from tl_steer.causal.metrics import LogitDifference
-from tl_steer.causal.verify import AttributionFailsWarning, _correlations, _problems, verify
+from tl_steer.causal._attribution_patching import attribution_patching
+from tl_steer.causal._causal_figures import attribution_scatter
+from tl_steer.causal._localization import Localization
+from tl_steer.causal._localize import localize
+from tl_steer.causal._metrics import LogitDifference
+from tl_steer.causal._verify import AttributionFailsWarning, _correlations, _problems, verify
 from tl_steer.demo.planted import Planted, planted
+from tl_steer.drawing.plots import figure_png
 from tl_steer.errors import ArgumentError, DataError, SteerError
-from tl_steer.evaluation.causal_figures import attribution_scatter
-from tl_steer.evaluation.plots import figure_png
 
 AT = ["blocks.*.hook_mlp_out", "blocks.*.attn.hook_z"]
 METRIC = LogitDifference("praise", "blame")
@@ -65,7 +65,7 @@ def test_it_patches_the_top_and_as_many_at_random(plant: Planted) -> None:
 
 
 def localize_truly(experiment: Any, **settings: Any) -> Any:
-    from tl_steer.causal.activation_patching import activation_patching
+    from tl_steer.causal._activation_patching import activation_patching
 
     return activation_patching(experiment, **settings)
 

@@ -5,8 +5,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from making import SCOPES, SITES, TEXTS, direction, everywhere_at_once, few, greedy, logits_of
 
 import tl_steer as ts

@@ -134,7 +134,13 @@ def test_a_prompt_whose_beginning_is_cached() -> None:
             found: Tensor = wrapped.generate(row, past_key_values=cache, **call)
         return found
 
-    for scope in (ts.prompt, ts.generated, ts.NthGenerated(0, 2), slice(2, 9), ts.everywhere):
+    for scope in (
+        ts.prompt,
+        ts.generated,
+        ts.scopes.NthGenerated(0, 2),
+        slice(2, 9),
+        ts.everywhere,
+    ):
         steering = ts.Steering(ts.Add(direction(model, SITE), 3.0, scope=scope))
         with ts.steer(model, steering):
             expected = wrapped.generate(row, **call)

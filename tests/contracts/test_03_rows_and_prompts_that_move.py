@@ -113,7 +113,9 @@ def test_a_prompt_in_two_pieces(model: Any) -> None:
 @torch.no_grad()
 def test_settings_of_rows_that_move(model: Any) -> None:
     shift = direction(model, SITE)
-    same = ts.Steering(ts.KeepNorm(ts.Add([shift, shift, 2 * shift], [1.0, 1.0, 2.0])))
+    same = ts.Steering(
+        ts.interventions.KeepNorm(ts.Add([shift, shift, 2 * shift], [1.0, 1.0, 2.0]))
+    )
     with ts.steer(model, same):
         loop = Loop(model)
         loop.move(1, 0, 2)
@@ -124,7 +126,7 @@ def test_settings_of_rows_that_move(model: Any) -> None:
             loop.step(10, 11, 12)
     check(moved, same, "the same for both")
     # What else has settings per row is not known to be alike.
-    unlike = ts.Steering(ts.Add(shift, ts.Product([1.0, 1.0], ts.WarmUp(2))))
+    unlike = ts.Steering(ts.Add(shift, ts.strengths.Multiply([1.0, 1.0], ts.strengths.WarmUp(2))))
     with ts.steer(model, unlike):
         loop = Loop(model, PROMPTS[:2])
         loop.move(1, 0)
@@ -146,7 +148,13 @@ def test_a_cache_that_was_filled_before(model: Any) -> None:
     """Positions are told by the mask; where the prompt ended is not."""
     for scope in (ts.everywhere, slice(2, 9)):
         refused_outside(model, scope)()
-    for scope in (ts.prompt, ts.generated, ts.last_prompt_token, ts.Latched(slice(2, 3)), COMMON):
+    for scope in (
+        ts.prompt,
+        ts.generated,
+        ts.last_prompt_token,
+        ts.scopes.Latched(slice(2, 3)),
+        COMMON,
+    ):
         with pytest.raises(SteerError, match="filled outside of this block"):
             refused_outside(model, scope)()
 
@@ -157,7 +165,11 @@ def test_a_frozen_cache() -> None:
         pytest.skip("HookedTransformer is in TransformerLens 3 only")
     model = own_model("hooked", "gpt2")
     steering = ts.Steering(
-        ts.Add(direction(model, SITE), 3.0, scope=ts.Latched(ts.AllOf(COMMON, ts.generated)))
+        ts.Add(
+            direction(model, SITE),
+            3.0,
+            scope=ts.scopes.Latched(ts.scopes.AllOf(COMMON, ts.generated)),
+        )
     )
     with ts.steer(model, steering):
         loop = Loop(model)

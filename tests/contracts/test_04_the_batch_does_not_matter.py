@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 import torch
 from by_hand import logits_by_hand
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from making import (
     SCOPES,
     SITES,

@@ -4,10 +4,18 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
-from making import SCOPES, SITES, TEXTS, batch_of, direction, few, generated_by_model, greedy
-from making import logits_of as logits
+from hypothesis import given, strategies as st
+from making import (
+    SCOPES,
+    SITES,
+    TEXTS,
+    batch_of,
+    direction,
+    few,
+    generated_by_model,
+    greedy,
+    logits_of as logits,
+)
 
 import tl_steer as ts
 

@@ -7,15 +7,14 @@ from typing import Any, Self
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from making import SITES, TEXTS, batch_of, direction, few, generated_by_model, logits_of
 from torch import Tensor
 
 import tl_steer as ts
-from tl_steer.interventions.protocol import Edit, Intervention
+from tl_steer.interventions import Edit, Intervention
 from tl_steer.lens.hook_names import needs_writing_in_place
-from tl_steer.scopes.positions import Scope
+from tl_steer.scopes import Scope
 
 
 @dataclass(frozen=True, eq=False)

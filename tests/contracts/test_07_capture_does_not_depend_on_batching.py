@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from models import ARCHITECTURES, KINDS, WORDS, small_model
 
 import tl_steer as ts
@@ -17,10 +16,10 @@ AT = ["blocks.0.hook_mlp_out", "blocks.1.attn.hook_z", "blocks.2.hook_resid_post
 READS = (
     ts.MeanOfTokens(),
     ts.LastToken(),
-    ts.TokenAt(1),
-    ts.TokenAt(-2),
-    ts.AnswerToken(r"film|movie"),
-    ts.EveryToken(),
+    ts.activations.TokenAt(1),
+    ts.activations.TokenAt(-2),
+    ts.activations.AnswerToken(r"film|movie"),
+    ts.activations.EveryToken(),
 )
 SINK = "actor"
 cached_model = cache(small_model)
@@ -144,8 +143,8 @@ def test_the_median_is_that_of_the_same_texts_in_any_order(seed: int) -> None:
     several = texts(40, seed=5)
     options: Any = {
         "at": AT,
-        "leave_out": ts.LeaveOut(massive=1.02),
-        "read": ts.TokenAt(1),  # which is there, whatever is left out
+        "leave_out": ts.activations.LeaveOut(massive=1.02),
+        "read": ts.activations.TokenAt(1),  # which is there, whatever is left out
         "progress": False,
     }
     expected = ts.capture(cached_model("bridge"), several, **options)

@@ -9,11 +9,12 @@ from making import SCOPES, architecture_of, direction, logits_of, rows_of, share
 from models import ARCHITECTURES, KINDS
 
 import tl_steer as ts
-from tl_steer.lens.hook_names import _SITES, resolve
+from tl_steer.lens.hook_names import resolve
 from tl_steer.lens.protocol import SteerableModel, model_info
+from tl_steer.lens.sites import VECTOR_SITES
 
 LONGEST = 2
-EVERY_SITE = [f"blocks.*.{site}" for site in _SITES]
+EVERY_SITE = [f"blocks.*.{site}" for site in VECTOR_SITES]
 
 
 def cache_of(model: Any) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
@@ -37,7 +38,7 @@ def test_logits_agree_with_hugging_face(model: Any) -> None:
 
 def test_every_steerable_hook_point_is_there(model: Any) -> None:
     names = resolve(model, EVERY_SITE)
-    assert len(names) == len(_SITES) * model.cfg.n_layers
+    assert len(names) == len(VECTOR_SITES) * model.cfg.n_layers
     assert set(names) <= set(cache_of(model)[1])
 
 
@@ -58,7 +59,7 @@ def test_every_hook_point_that_both_have_holds_the_same(model: Any) -> None:
 
 
 @pytest.mark.parametrize("scope", ["everywhere", "Positions(-3, -1)"])
-@pytest.mark.parametrize("site", _SITES)
+@pytest.mark.parametrize("site", VECTOR_SITES)
 def test_an_addition_does_the_same_as_by_hand(model: Any, site: str, scope: str) -> None:
     text = "i loved it so much and the plot"
     (row,) = rows_of(model, [text])

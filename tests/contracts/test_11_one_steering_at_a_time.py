@@ -33,7 +33,7 @@ def steering(model: Any, scope: Any = ts.everywhere, strength: float = 2.0) -> t
 def calls(model: Any) -> dict[str, Callable[[], Any]]:
     """Whatever runs the model."""
     texts = ts.ContrastSet(["a film", "the movie"], ["a plot", "the end"], paired=True)
-    metric = ts.LogitDifference("good", "bad")
+    metric = ts.causal.LogitDifference("good", "bad")
     return {
         "steer": ts.steer(model, steering(model)).start,
         "generate": lambda: generated_by_us(model),

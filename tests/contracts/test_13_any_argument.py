@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-import tl_steer as ts
+from fronts import to_call
 
 WALK = Path(__file__).parent / "any_argument" / "walk.py"
 ROOT = Path(__file__).parents[2]
@@ -81,8 +80,8 @@ def public_parameters() -> set[tuple[str, str]]:
     """Of all functions and constructors; methods are the walk's own business."""
     return {
         (name, parameter)
-        for name in ts.__all__
-        if callable(public := getattr(ts, name)) and not is_error(public)
+        for name, public in to_call().items()
+        if not is_error(public)
         for parameter in inspect.signature(public).parameters
     }
 

@@ -11,12 +11,12 @@ from scopes_of import SCOPES
 from strengths_of import SITE, STRENGTHS
 
 import tl_steer as ts
-from tl_steer.interventions.protocol import with_strength
+from tl_steer.interventions import with_strength
 
 Z = "blocks.2.attn.hook_z"
 NUMBERS: dict[str, Any] = {"a number": 0.6, "rows": [0.6, -0.4, 0.3]}
 AT_HEADS = set(ON_HEADS)
-PLACED = {"Dose", "Product", "HoldProjection", "WithinDistribution"}
+PLACED = {"Dose", "Multiply", "HoldProjection", "WithinDistribution"}
 """Strengths that belong to the hook point of their direction."""
 
 Combination = tuple[str, str, str]

@@ -60,10 +60,18 @@ def test_no_scope_waits_that_does_not_read_text(kind_of_model: Any, name: str) -
 
 def test_attention_to_positions_does_not_wait(kind_of_model: Any) -> None:
     keys = ts.Positions(1, 3)
-    weighted = ts.Add(direction(kind_of_model, AT), ts.AttentionTo(keys, PATTERN, factor=2.0))
+    weighted = ts.Add(
+        direction(kind_of_model, AT), ts.strengths.AttentionShare(keys, PATTERN, factor=2.0)
+    )
     scores = "blocks.1.attn.hook_attn_scores"
     assert run_guarded(kind_of_model, ts.Steering(weighted)) == 2
-    assert run_guarded(kind_of_model, ts.Steering(ts.Emphasize(keys, scores, ts.Rescale(3)))) == 1
+    assert (
+        run_guarded(
+            kind_of_model,
+            ts.Steering(ts.interventions.Emphasize(keys, scores, ts.interventions.Rescale(3))),
+        )
+        == 1
+    )
 
 
 @pytest.mark.parametrize(

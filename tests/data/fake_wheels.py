@@ -4,7 +4,7 @@ import hashlib
 import zipfile
 from pathlib import Path
 
-from tl_steer.data.wheels import PinnedWheel
+from tl_steer.data._wheels import PinnedWheel
 
 CODE = "raise SystemExit('this wheel was executed')\n"
 

@@ -4,16 +4,15 @@ from typing import Any
 
 import pytest
 import torch
-from chat_templates import CHAT, CHATS, TEMPLATES, takes, words, written
-from chat_templates import speaking as speaks_of
+from chat_templates import CHAT, CHATS, TEMPLATES, speaking as speaks_of, takes, words, written
 
-from tl_steer.activations.reads import TextTokens
-from tl_steer.activations.span_reads import (
+from tl_steer.activations import (
+    TextTokens,
     first_response_token,
     last_response_token,
     response_tokens,
 )
-from tl_steer.data.conversations import conversations, last_response
+from tl_steer.data._conversations import conversations, last_response
 from tl_steer.lens.tokens import spans, tokenize
 
 ANSWERS = ["Yes.", "No, it is not.\nNot at all. <b>", "x", "I [think] so: User: it is"]

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tl_steer.data.cache import build_once, cache_dir
+from tl_steer.data._cache import build_once, cache_dir
 from tl_steer.errors import AssetError
 
 pytestmark = pytest.mark.once
 
 # Processes of their own, each forked from one that has imported what they need.
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["tl_steer.data.cache"])
+PROCESSES.set_forkserver_preload(["tl_steer.data._cache"])
 
 
 def write_slowly(folder: Path) -> None:

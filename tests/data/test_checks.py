@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from tl_steer.data import ContrastSet, check
+from tl_steer.data._checks import check
+from tl_steer.data._contrast import ContrastSet
 from tl_steer.errors import DataError
 
 WORDS = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa"]

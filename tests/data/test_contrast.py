@@ -4,10 +4,9 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
+from hypothesis import assume, given, settings, strategies as st
 
-from tl_steer.data import ContrastSet
+from tl_steer.data._contrast import ContrastSet
 from tl_steer.errors import DataError, NonFiniteError
 
 texts = st.text(min_size=1, max_size=12).filter(lambda text: bool(text.strip()))

@@ -7,8 +7,8 @@ from making import packaged
 from models import small_model, tokenizer
 
 import tl_steer as ts
-from tl_steer.activations.span_reads import first_response_token, response_tokens
-from tl_steer.data.conversations import LastResponse, conversations, last_response
+from tl_steer.activations import first_response_token, response_tokens
+from tl_steer.data._conversations import LastResponse, conversations, last_response
 from tl_steer.errors import DataError, SteerError
 
 CHATML = (

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tl_steer.data import ContrastSet, check, data_cards, own_sets
-from tl_steer.data.data_cards import DataCard
+from tl_steer.data import _data_cards as data_cards, _own_sets as own_sets
+from tl_steer.data._checks import check
+from tl_steer.data._contrast import ContrastSet
+from tl_steer.data._data_cards import DataCard
 from tl_steer.errors import ArgumentError
 
 SETS: dict[str, Callable[..., ContrastSet]] = {

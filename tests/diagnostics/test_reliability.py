@@ -8,9 +8,8 @@ import torch
 from activations_of import AT, activations_of, moments_of, two_classes
 
 import tl_steer as ts
-from tl_steer.diagnostics.reliability import reliability, spearman_brown
-from tl_steer.directions.paired_difference import paired_mean_difference
-from tl_steer.directions.whitened_mean_difference import whitened_mean_difference
+from tl_steer.diagnostics._reliability import reliability, spearman_brown
+from tl_steer.directions import paired_mean_difference, whitened_mean_difference
 from tl_steer.errors import DataError, SteerError
 
 

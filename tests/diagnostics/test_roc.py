@@ -6,11 +6,11 @@ import torch
 from activations_of import AT, INFO, activations_of, two_classes
 
 import tl_steer as ts
-from tl_steer.diagnostics.roc import roc_figure
-from tl_steer.diagnostics.separation import separation
-from tl_steer.directions.provenance import Provenance
-from tl_steer.evaluation.plots import figure_png
-from tl_steer.scopes.threshold import fit_threshold
+from tl_steer.diagnostics._roc import roc_figure
+from tl_steer.diagnostics._separation import separation
+from tl_steer.directions import Provenance
+from tl_steer.drawing.plots import figure_png
+from tl_steer.scopes import fit_threshold
 
 
 def test_it_shows_what_was_fitted() -> None:

@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 import torch
 from activations_of import AT, INFO, activations_of, moments_of, two_classes, without_classes
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 import tl_steer as ts
-from tl_steer.diagnostics.separation import auroc, d_prime, separation
-from tl_steer.directions.provenance import Provenance
+from tl_steer.diagnostics._separation import auroc, d_prime, separation
+from tl_steer.directions import Provenance
 from tl_steer.errors import DataError, HookNameError, MismatchError, NonFiniteError, SteerError
 
 classes = st.lists(st.integers(-3, 3), min_size=1, max_size=9)

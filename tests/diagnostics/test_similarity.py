@@ -6,11 +6,11 @@ import torch
 from activations_of import INFO, cosine
 
 import tl_steer as ts
-from tl_steer.diagnostics.figures import similarity_heatmap
-from tl_steer.diagnostics.similarity import between_estimators, between_layers
-from tl_steer.directions.provenance import Provenance
+from tl_steer.diagnostics._figures import similarity_heatmap
+from tl_steer.diagnostics._similarity import between_estimators, between_layers
+from tl_steer.directions import Provenance
+from tl_steer.drawing.plots import figure_png
 from tl_steer.errors import DataError, HookNameError
-from tl_steer.evaluation.plots import figure_png
 
 NAMES = [f"blocks.{layer}.hook_resid_post" for layer in range(3)]
 

@@ -8,7 +8,7 @@ from making import direction
 from models import KINDS, small_model
 
 import tl_steer as ts
-from tl_steer.diagnostics.unembedding import top_tokens
+from tl_steer.diagnostics._unembedding import top_tokens
 from tl_steer.errors import HookNameError, MismatchError, SteerError
 from tl_steer.lens.unembedding import vocabulary_scores
 

@@ -8,16 +8,14 @@ import numpy as np
 import pytest
 import torch
 from activations_of import AT, INFO, Z, activations_of, few_dimensions, moments_of, two_classes
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from making import shared_model
 
 import tl_steer as ts
-from tl_steer.directions.conceptor import Conceptor, conceptors
-from tl_steer.directions.provenance import Provenance
+from tl_steer.directions._conceptor import Conceptor, conceptors
+from tl_steer.directions._provenance import Provenance
 from tl_steer.errors import DataError, MismatchError, NonFiniteError, SteerError
-from tl_steer.interventions.keep_norm import KeepNorm
-from tl_steer.interventions.steer_conceptor import ApplyConceptor
+from tl_steer.interventions import ApplyConceptor, KeepNorm
 
 pytestmark = few_dimensions
 

@@ -5,12 +5,11 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
+from hypothesis import assume, given, settings, strategies as st
 from models import KINDS, hf_llama, small_model, tokenizer
 
 import tl_steer as ts
-from tl_steer.directions.provenance import Provenance
+from tl_steer.directions._provenance import Provenance
 from tl_steer.errors import MismatchError, NonFiniteError
 from tl_steer.lens.loading import wrap
 from tl_steer.lens.protocol import ModelInfo, model_info

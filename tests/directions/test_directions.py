@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import tl_steer as ts
-from tl_steer.directions.provenance import Provenance
+from tl_steer.directions._provenance import Provenance
 from tl_steer.errors import HookNameError
 from tl_steer.lens.protocol import ModelInfo
 

@@ -18,10 +18,13 @@ from activations_of import (
 from models import KINDS, small_model
 
 import tl_steer as ts
-from tl_steer.directions.logistic_probe import logistic_probe
-from tl_steer.directions.paired_difference import paired_mean_difference
-from tl_steer.directions.principal_component import paired_principal_component, principal_component
-from tl_steer.directions.whitened_mean_difference import whitened_mean_difference
+from tl_steer.directions._logistic_probe import logistic_probe
+from tl_steer.directions._paired_difference import paired_mean_difference
+from tl_steer.directions._principal_component import (
+    paired_principal_component,
+    principal_component,
+)
+from tl_steer.directions._whitened_mean_difference import whitened_mean_difference
 from tl_steer.errors import DataError, NonFiniteError
 
 pytestmark = few_dimensions

@@ -54,7 +54,7 @@ def test_any_kind_of_vector_will_do(llama: Any, convert: Any) -> None:
 def test_every_site_has_its_own_shape(model: Any, at: str) -> None:
     shape = site_shape(model, at)
     mine = ts.Direction.of(numbers(*shape), at=at, model=model)
-    acts = ts.capture(model, ts.neutral_background()[::8], at=at, progress=False)
+    acts = ts.capture(model, ts.data.neutral_background()[::8], at=at, progress=False)
     assert mine.scale == pytest.approx(acts.norms[at])
     assert mine.scale > 0
     assert mine.dose(2.0) == pytest.approx(2 * mine.norm / mine.scale)
@@ -177,7 +177,7 @@ def test_what_does_not_fit_is_refused(llama: Any, make: Any, error: Any, says: s
 def test_a_matrix_of_all_layers_is_measured_in_one_pass(
     llama: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tl_steer.directions import given
+    from tl_steer.directions import _given as given
 
     passes: list[Any] = []
     original = given.capture
@@ -196,9 +196,11 @@ def test_a_matrix_of_all_layers_is_measured_in_one_pass(
 @pytest.mark.parametrize(
     "use",
     [
-        ts.Add, ts.Ablate, ts.Replace, ts.Slerp,
-        lambda v: ts.SetProjection(v, 1.0), lambda v: ts.Rotate(v, v, 30.0),
-        lambda v: ts.AffineEdit(v, v), lambda v: ts.ScaleAlong(v, 2.0), lambda v: ts.Dose(v, 0.1),
+        ts.Add, ts.Ablate, ts.Replace, ts.interventions.Slerp,
+        lambda v: ts.interventions.SetProjection(v, 1.0),
+        lambda v: ts.interventions.Rotate(v, v, 30.0),
+        lambda v: ts.interventions.AffineEdit(v, v),
+        lambda v: ts.interventions.ScaleAlong(v, 2.0), lambda v: ts.strengths.Dose(v, 0.1),
     ],
 )  # fmt: skip
 def test_a_tensor_is_told_how_to_become_a_direction(use: Any) -> None:

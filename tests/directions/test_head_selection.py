@@ -20,8 +20,8 @@ from models import small_model
 from sklearn.linear_model import LogisticRegression
 
 import tl_steer as ts
-from tl_steer.directions.head_selection import head_probes, in_standard_deviations, only_heads
-from tl_steer.directions.provenance import Provenance
+from tl_steer.directions._head_selection import head_probes, scaled_by_std, select_heads
+from tl_steer.directions._provenance import Provenance
 from tl_steer.errors import DataError, HookNameError, MismatchError, NonFiniteError, SteerError
 
 pytestmark = few_dimensions
@@ -82,7 +82,7 @@ def test_it_works_from_a_model_to_a_steering() -> None:
     joy = ts.mean_difference(acts)
     additions = []
     for name, best in probes.head(3).groupby("hook_name")["head"]:
-        few = in_standard_deviations(only_heads(joy[name], best), acts)
+        few = scaled_by_std(select_heads(joy[name], best), acts)
         assert sorted(few.vector.any(-1).nonzero().flatten().tolist()) == sorted(best)
         additions.append(ts.Add(few, 2.0))
     with torch.no_grad():
@@ -99,12 +99,12 @@ def test_ties_keep_the_order_of_the_heads() -> None:
 
 def test_heads_that_are_not_wanted_are_zero() -> None:
     vector = torch.randn(4, 5)
-    found = only_heads(direction(vector), [3, 1, 3])
+    found = select_heads(direction(vector), [3, 1, 3])
     assert torch.equal(found.vector[[1, 3]], vector[[1, 3]])
     assert not found.vector[[0, 2]].any()
     assert found.provenance.method == "heads 1, 3 of (made)"
     assert (found.hook_name, found.scale) == (Z, 1.0)
-    assert torch.equal(only_heads(direction(vector), pd.Series([1, 3])).vector, found.vector)
+    assert torch.equal(select_heads(direction(vector), pd.Series([1, 3])).vector, found.vector)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_heads_that_are_not_wanted_are_zero() -> None:
 )
 def test_heads_that_are_not_there_are_refused(heads: list[int], words: str) -> None:
     with pytest.raises(MismatchError, match=words):
-        only_heads(direction(torch.randn(4, 5)), heads)
+        select_heads(direction(torch.randn(4, 5)), heads)
 
 
 @pytest.mark.parametrize("shape", [(4, 5), (8,)])
@@ -121,7 +121,7 @@ def test_each_head_becomes_one_standard_deviation_long(shape: Any) -> None:
     positive, negative = two_classes(*shape, n=20, m=30)
     acts = activations_of(positive, negative, at=Z)
     vector = torch.randn(shape, generator=torch.Generator().manual_seed(0))
-    found = in_standard_deviations(direction(vector), acts)
+    found = scaled_by_std(direction(vector), acts)
     both = acts[Z].double().numpy().reshape(50, -1, shape[-1])
     for head, given in enumerate(vector.double().numpy().reshape(-1, shape[-1])):
         unit = given / np.linalg.norm(given)
@@ -130,25 +130,25 @@ def test_each_head_becomes_one_standard_deviation_long(shape: Any) -> None:
         np.testing.assert_allclose(got, sigma * unit, rtol=1e-4, atol=1e-6)
     assert found.provenance.method == "(made) in standard deviations"
     # However long it was before.
-    again = in_standard_deviations(-7 * direction(vector), acts)
+    again = scaled_by_std(-7 * direction(vector), acts)
     torch.testing.assert_close(again.vector, -found.vector)
 
 
 def test_what_is_zero_stays_zero() -> None:
     acts = of_heads(20, 0)
-    few = only_heads(direction(torch.randn(4, 5)), [1])
-    found = in_standard_deviations(few, acts)
+    few = select_heads(direction(torch.randn(4, 5)), [1])
+    found = scaled_by_std(few, acts)
     assert not found.vector[[0, 2, 3]].any()
     assert found.vector[1].any()
     with pytest.raises(NonFiniteError, match="zero vector"):
-        in_standard_deviations(direction(torch.zeros(4, 5)), acts)
+        scaled_by_std(direction(torch.zeros(4, 5)), acts)
 
 
 def test_texts_without_classes_have_standard_deviations_too() -> None:
     acts = of_heads(20, 0)
     plain = without_classes(acts[Z], at=Z)
     d = direction(torch.randn(4, 5))
-    one, other = (in_standard_deviations(d, each) for each in (acts, plain))
+    one, other = (scaled_by_std(d, each) for each in (acts, plain))
     assert torch.equal(one.vector, other.vector)
 
 
@@ -157,17 +157,17 @@ def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(MismatchError, match=rf"{AT}: hook_resid_post has no heads; attn.hook_z"):
         head_probes(stream, stream)
     with pytest.raises(MismatchError, match="has no heads"):
-        only_heads(direction(torch.randn(8), AT), [0])
+        select_heads(direction(torch.randn(8), AT), [0])
     other = replace(acts, model=replace(INFO, d_model=64))
     with pytest.raises(MismatchError, match="of another model"):
         head_probes(acts, other)
     with pytest.raises(MismatchError, match="another model than the direction"):
-        in_standard_deviations(direction(torch.randn(4, 5)), other)
+        scaled_by_std(direction(torch.randn(4, 5)), other)
     elsewhere = of_heads(20, 0, at="blocks.2.attn.hook_z")
     with pytest.raises(HookNameError, match=f"held-out texts were not captured at {Z}"):
         head_probes(acts, elsewhere)
     with pytest.raises(HookNameError, match="was not captured"):
-        in_standard_deviations(direction(torch.randn(4, 5)), elsewhere)
+        scaled_by_std(direction(torch.randn(4, 5)), elsewhere)
     with pytest.raises(SteerError, match="c=0"):
         head_probes(acts, acts, c=0)
 
@@ -178,7 +178,7 @@ def test_moments_are_not_enough() -> None:
         with pytest.raises(DataError, match="only moments were kept"):
             head_probes(*pair)
     with pytest.raises(DataError, match="only moments were kept"):
-        in_standard_deviations(direction(torch.randn(4, 5)), moments_of(acts))
+        scaled_by_std(direction(torch.randn(4, 5)), moments_of(acts))
 
 
 def test_activations_that_nothing_is_learnt_from_are_refused() -> None:
@@ -191,4 +191,4 @@ def test_activations_that_nothing_is_learnt_from_are_refused() -> None:
     with pytest.raises(DataError, match="the same for every text"):
         head_probes(still, acts)
     with pytest.raises(DataError, match="do not vary along the direction"):
-        in_standard_deviations(direction(torch.randn(4, 5)), still)
+        scaled_by_std(direction(torch.randn(4, 5)), still)

@@ -7,13 +7,12 @@ import numpy as np
 import pytest
 import torch
 from activations_of import AT, activations_of, few_dimensions, moments_of, two_classes
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from sklearn.linear_model import LogisticRegression
 
 import tl_steer as ts
-from tl_steer.directions.leace import Erasure, leace
-from tl_steer.directions.provenance import Provenance
+from tl_steer.directions._leace import LeaceEraser, leace
+from tl_steer.directions._provenance import Provenance
 from tl_steer.errors import DataError, MismatchError, NonFiniteError, SteerError
 
 needs_package = pytest.mark.skipif(
@@ -22,7 +21,7 @@ needs_package = pytest.mark.skipif(
 pytestmark = [few_dimensions, needs_package]
 
 
-def erased(erasure: Erasure, acts: torch.Tensor) -> torch.Tensor:
+def erased(erasure: LeaceEraser, acts: torch.Tensor) -> torch.Tensor:
     flat = acts.flatten(1).double()
     removed, reads, mean = (
         each.flatten().double() for each in (erasure.direction.vector, erasure.reads, erasure.mean)
@@ -166,8 +165,8 @@ def test_the_package_is_imported_without_a_word(monkeypatch: pytest.MonkeyPatch)
 def test_parts_that_do_not_belong_together_are_refused() -> None:
     origin = Provenance(activations_of(*two_classes(4)).model, "made")
     direction = ts.Direction(torch.ones(4), AT, 1.0, origin)
-    Erasure(direction, torch.ones(4), torch.ones(4))
+    LeaceEraser(direction, torch.ones(4), torch.ones(4))
     with pytest.raises(MismatchError, match=rf"{AT}: reads of shape \(3,\), a direction of \(4,\)"):
-        Erasure(direction, torch.ones(3), torch.ones(3))
+        LeaceEraser(direction, torch.ones(3), torch.ones(3))
     with pytest.raises(NonFiniteError, match=f"{AT}: reads holds NaN"):
-        Erasure(direction, torch.full((4,), float("nan")), torch.ones(4))
+        LeaceEraser(direction, torch.full((4,), float("nan")), torch.ones(4))

@@ -14,12 +14,11 @@ from activations_of import (
     two_classes,
     without_classes,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from making import direction, shared_model
 
 import tl_steer as ts
-from tl_steer.directions.transport import TransportMap, linear_transport
+from tl_steer.directions._transport import TransportMap, linear_transport
 from tl_steer.errors import DataError, MismatchError, NonFiniteError, SteerError
 
 pytestmark = few_dimensions

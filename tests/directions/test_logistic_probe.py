@@ -7,7 +7,7 @@ from activations_of import AT, activations_of, cosine, few_dimensions, two_class
 from scipy.optimize import minimize
 
 import tl_steer as ts
-from tl_steer.directions.logistic_probe import fitted_probe, logistic_probe
+from tl_steer.directions._logistic_probe import fitted_probe, logistic_probe
 from tl_steer.errors import SteerError
 
 pytestmark = few_dimensions

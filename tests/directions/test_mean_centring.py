@@ -16,8 +16,8 @@ from activations_of import (
 from models import small_model
 
 import tl_steer as ts
-from tl_steer.directions.mean_centring import mean_centring
-from tl_steer.directions.measured import DominatedDirectionWarning
+from tl_steer.directions._mean_centring import mean_centring
+from tl_steer.directions._measured import DominatedDirectionWarning
 from tl_steer.errors import DataError, HookNameError, MismatchError, NonFiniteError
 
 pytestmark = few_dimensions
@@ -96,7 +96,7 @@ def test_every_token_of_a_text_may_count() -> None:
     model = small_model("bridge")
     at = [AT, "blocks.1.attn.hook_z"]
     target, background = (
-        ts.capture(model, texts, at=at, read=ts.EveryToken(), progress=False)
+        ts.capture(model, texts, at=at, read=ts.activations.EveryToken(), progress=False)
         for texts in (["the film was great"], ["a story", "the music is long"])
     )
     origin = mean_centring(target, background)[AT].provenance

@@ -8,12 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from models import KINDS, small_model
 
 import tl_steer as ts
-from tl_steer.directions.measured import DominatedDirectionWarning
+from tl_steer.directions._measured import DominatedDirectionWarning
 from tl_steer.errors import DataError
 from tl_steer.lens.protocol import ModelInfo, model_info
 

@@ -7,7 +7,7 @@ from activations_of import AT, activations_of, moments_of, two_classes
 from models import small_model
 
 import tl_steer as ts
-from tl_steer.directions.paired_difference import paired_differences, paired_mean_difference
+from tl_steer.directions._paired_difference import paired_differences, paired_mean_difference
 from tl_steer.errors import DataError, HookNameError
 
 PAIRS = ts.ContrastSet.pairs(
@@ -66,8 +66,8 @@ def test_texts_that_are_not_paired_are_refused(moments: bool) -> None:
 @pytest.mark.parametrize("moments_only", [False, True])
 def test_several_vectors_of_a_text_are_no_pairs(moments_only: bool) -> None:
     acts = ts.capture(
-        small_model("bridge"), PAIRS, at=AT, read=ts.EveryToken(), moments_only=moments_only,
-        progress=False,
+        small_model("bridge"), PAIRS, at=AT, read=ts.activations.EveryToken(),
+        moments_only=moments_only, progress=False,
     )  # fmt: skip
     with pytest.raises(DataError, match=rf"{AT}: \d+ positive and \d+ negative vectors of 3 and 3"):
         paired_mean_difference(acts)

@@ -2,10 +2,12 @@ import numpy as np
 import pytest
 import torch
 from activations_of import AT, activations_of, cosine, few_dimensions, two_classes
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
-from tl_steer.directions.principal_component import paired_principal_component, principal_component
+from tl_steer.directions._principal_component import (
+    paired_principal_component,
+    principal_component,
+)
 from tl_steer.errors import DataError
 
 pytestmark = few_dimensions

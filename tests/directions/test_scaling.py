@@ -1,10 +1,9 @@
 import pytest
 import torch
 from activations_of import cosine
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
-from tl_steer.directions.scaling import part_along
+from tl_steer.directions._scaling import part_along
 from tl_steer.errors import DataError
 
 fast = settings(deadline=None, max_examples=60)

@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from safetensors.torch import save as to_bytes
 
 import tl_steer as ts
-from tl_steer.directions.provenance import Provenance
+from tl_steer.directions._provenance import Provenance
 from tl_steer.errors import SteerError, StorageError
 from tl_steer.lens.protocol import ModelInfo
 

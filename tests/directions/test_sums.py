@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 import torch
 from activations_of import cosine
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from making import direction, shared_model
 
-from tl_steer.directions.sums import orthogonalised
+from tl_steer.directions._sums import orthogonalised
 from tl_steer.errors import MismatchError, NonFiniteError
 
 MODEL = shared_model("bridge", "llama")

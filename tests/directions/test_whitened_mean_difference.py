@@ -4,12 +4,11 @@ import numpy as np
 import pytest
 import torch
 from activations_of import AT, activations_of, cosine, few_dimensions, moments_of, two_classes
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 import tl_steer as ts
-from tl_steer.directions.whitened_mean_difference import whitened_mean_difference
+from tl_steer.directions._whitened_mean_difference import whitened_mean_difference
 from tl_steer.errors import DataError, SteerError
 
 pytestmark = few_dimensions

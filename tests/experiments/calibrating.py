@@ -7,9 +7,9 @@ from controls_of import JUDGE
 from making import direction, shared_model
 
 import tl_steer as ts
-from tl_steer.experiments.calibrate import calibrate
-from tl_steer.experiments.calibration import Calibration
-from tl_steer.experiments.constraints import Constraints
+from tl_steer.experiments._calibrate import calibrate
+from tl_steer.experiments._calibration import Calibration
+from tl_steer.experiments._constraints import Constraints
 
 VALIDATION = ("the film was very", "a movie", "i loved it so much", "the end is")
 TEST = ("this story", "the actor was not", "you saw")

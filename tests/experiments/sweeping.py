@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from making import direction, own_model
 
 import tl_steer as ts
-from tl_steer.experiments.sweep import sweep
+from tl_steer.experiments._sweep import sweep
 
 AT = "blocks.1.hook_resid_post"
 PROMPTS = ("the film was very good", "a movie", "i loved it so much")
@@ -30,7 +30,7 @@ def small() -> Any:
     return own_model("bridge")
 
 
-def swept(model: Any, folder: Any = None, **changes: Any) -> ts.Swept:
+def swept(model: Any, folder: Any = None, **changes: Any) -> ts.experiments.SweepResult:
     if "directions" not in changes:
         maker = small() if callable(model) and not hasattr(model, "cfg") else model
         changes["directions"] = {

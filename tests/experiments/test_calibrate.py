@@ -22,11 +22,11 @@ from worlds import (
 )
 
 import tl_steer as ts
-from tl_steer.evaluation.diversity import repetition
-from tl_steer.evaluation.statistics import paired_difference
-from tl_steer.experiments.cell import Cell
-from tl_steer.experiments.constraints import Constraints
-from tl_steer.experiments.strength_search import TOLERANCE
+from tl_steer.experiments._cell import Cell
+from tl_steer.experiments._constraints import Constraints
+from tl_steer.experiments._strength_search import TOLERANCE
+from tl_steer.metrics import repetition
+from tl_steer.statistics import paired_difference
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ from making import shared_model
 from models import KINDS, small_model
 
 import tl_steer as ts
-from tl_steer.evaluation.perplexity import perplexity
-from tl_steer.experiments import workers
-from tl_steer.experiments.constraints import Constraints
-from tl_steer.tuning.equal_kl import mean_kl
+from tl_steer.dosing import mean_kl
+from tl_steer.experiments import _workers as workers
+from tl_steer.experiments._constraints import Constraints
+from tl_steer.metrics import perplexity
 
 
 def test_every_number_is_that_of_a_run_of_its_own(model: Any) -> None:

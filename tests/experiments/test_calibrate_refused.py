@@ -12,10 +12,10 @@ from models import small_model
 from worlds import HERE, THERE, VALIDATION, World, calibrated, dear, model, rising, two_places
 
 import tl_steer as ts
+from tl_steer.drawing.plots import figure_png
 from tl_steer.errors import DataError, MismatchError, NonFiniteError, SteerError
-from tl_steer.evaluation.plots import figure_png
-from tl_steer.experiments.calibration_figure import calibration_figure
-from tl_steer.experiments.optuna_search import Optuna
+from tl_steer.experiments._calibration_figure import calibration_figure
+from tl_steer.experiments._optuna_search import Optuna
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_directions_without_a_dose(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_judge_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tl_steer.experiments.calibrate import calibrate
+    from tl_steer.experiments._calibrate import calibrate
 
     with as_users_run_it(), pytest.raises(SteerError, match="expected a judge, got a function"):
         calibrate(model(), two_places(), lambda texts: [], validation=VALIDATION)  # type: ignore[arg-type]
@@ -66,7 +66,7 @@ def test_a_judge_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_direction_of_another_model() -> None:
     from controls_of import JUDGE
 
-    from tl_steer.experiments.calibrate import calibrate
+    from tl_steer.experiments._calibrate import calibrate
 
     other = small_model("bridge", "gpt2")
     with pytest.raises(MismatchError, match="another model"):

@@ -11,10 +11,10 @@ from calibrating import calibrated
 from controls_of import JUDGE
 from making import shared_model
 
-from tl_steer.experiments import workers
-from tl_steer.experiments.calibration import Calibration
-from tl_steer.experiments.optuna_search import Optuna
-from tl_steer.experiments.store import CellStore
+from tl_steer.experiments import _workers as workers
+from tl_steer.experiments._calibration import Calibration
+from tl_steer.experiments._optuna_search import Optuna
+from tl_steer.experiments._store import CellStore
 
 pytestmark = pytest.mark.once
 

@@ -5,7 +5,7 @@ import math
 import pytest
 
 import tl_steer as ts
-from tl_steer.experiments.constraints import Constraints
+from tl_steer.experiments._constraints import Constraints
 
 BASE = {"perplexity": 10.0, "repetition": 0.01, "kl": 0.0}
 

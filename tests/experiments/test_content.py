@@ -13,8 +13,8 @@ from making import direction, shared_model
 from scopes_of import SCOPES
 
 import tl_steer as ts
-from tl_steer.experiments.cell import PromptSet
-from tl_steer.experiments.content import content, digest
+from tl_steer.experiments._cell import PromptSet
+from tl_steer.experiments._content import content, digest
 from tl_steer.files.stored_names import stored_as, stored_name
 
 KEYS: dict[str, tuple[Any, str]] = {
@@ -29,7 +29,9 @@ KEYS: dict[str, tuple[Any, str]] = {
         "9d52ca2cbd7c3907206f",
     ),
     "scopes": (
-        ts.AnyOf(ts.AllOf(ts.Positions(2), ts.generated), ts.Not(ts.NthGenerated(0))),
+        ts.scopes.AnyOf(
+            ts.scopes.AllOf(ts.Positions(2), ts.generated), ts.scopes.Not(ts.scopes.NthGenerated(0))
+        ),
         "dd3a4a9212f6e0b30b7f",
     ),
     "tensors": (torch.arange(3.0), "87c8497fec6e91f027b0"),
@@ -70,13 +72,13 @@ def test_each_declared_name_is_of_one_thing() -> None:
 def test_a_class_that_moves_keeps_its_key() -> None:
     @stored_as("Positions")
     @dataclasses.dataclass(frozen=True)
-    class Elsewhere:
+    class Generalization:
         start: int = 0
         stop: int | None = None
 
-    assert digest(Elsewhere(1, -2)) == digest(ts.Positions(1, -2))
+    assert digest(Generalization(1, -2)) == digest(ts.Positions(1, -2))
 
-    class Inherits(Elsewhere):
+    class Inherits(Generalization):
         """Of another meaning, so of another name."""
 
     with pytest.raises(ts.SteerError, match="cannot be told from others"):
@@ -85,6 +87,6 @@ def test_a_class_that_moves_keeps_its_key() -> None:
 
 def test_regular_expressions_by_what_they_say() -> None:
     several = [re.compile("a"), re.compile("a", re.IGNORECASE), re.compile("b")]
-    keys = {digest(ts.Matching(each)) for each in several}
+    keys = {digest(ts.scopes.Regex(each)) for each in several}
     assert len(keys) == 3
-    assert digest(ts.Matching("a")) in keys
+    assert digest(ts.scopes.Regex("a")) in keys

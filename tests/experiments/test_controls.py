@@ -24,14 +24,14 @@ from making import direction, hooks_of
 from models import KINDS, has_hooked
 
 import tl_steer as ts
+from tl_steer.controls import orthogonal_directions, shuffled_directions
 from tl_steer.demo.planted import planted
 from tl_steer.demo.planted_words import PRAISE
-from tl_steer.directions.provenance import Provenance
-from tl_steer.evaluation.control_directions import orthogonal_directions, shuffled_directions
-from tl_steer.evaluation.statistics import paired_difference
-from tl_steer.experiments.controls import against_controls
+from tl_steer.directions import Provenance
+from tl_steer.dosing import mean_kl
+from tl_steer.experiments._controls import against_controls
 from tl_steer.lens.protocol import model_info
-from tl_steer.tuning.equal_kl import mean_kl
+from tl_steer.statistics import paired_difference
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -55,7 +55,7 @@ def test_every_number_is_that_of_a_run_of_its_own(kind: str) -> None:
         assert row["judge"] == pytest.approx(np.mean(JUDGE(alone.texts)))
         assert row["effect"] == pytest.approx(row["judge"] - none)
         if not before:
-            (own,) = ts.perplexity(model, alone).values()
+            (own,) = ts.metrics.perplexity(model, alone).values()
             assert row["perplexity"] == pytest.approx(own, rel=1e-3)
     assert by_name.loc["none", ["strength", "dose", "kl", "effect"]].tolist() == [0, 0, 0, 0]
     # Of the prompt alone, so that it can be compared.

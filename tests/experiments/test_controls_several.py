@@ -15,17 +15,19 @@ from making import as_users_run_it, direction, hooks_of
 from models import KINDS
 
 import tl_steer as ts
+from tl_steer.controls import ControlsResult
 from tl_steer.errors import SteerError
-from tl_steer.evaluation.controlled import Controlled
-from tl_steer.evaluation.statistics import paired_difference
-from tl_steer.experiments import workers
-from tl_steer.experiments.controls import against_controls, each_against_controls
-from tl_steer.experiments.store import CellStore
+from tl_steer.experiments import _workers as workers
+from tl_steer.experiments._controls import against_controls, each_against_controls
+from tl_steer.experiments._store import CellStore
+from tl_steer.statistics import paired_difference
 
 THERE = "blocks.2.hook_resid_post"
 SAMPLING = ts.Sampling(max_new_tokens=4, samples=2, seed=3)
-CONTROLS = ts.Controls(kl=0.1, n_random=3, n_orthogonal=1, instruction=INSTRUCTION, seed=5)
-FEW = ts.Controls(dose=0.2, n_random=2, n_orthogonal=1)
+CONTROLS = ts.experiments.Controls(
+    kl=0.1, n_random=3, n_orthogonal=1, instruction=INSTRUCTION, seed=5
+)
+FEW = ts.experiments.Controls(dose=0.2, n_random=2, n_orthogonal=1)
 
 
 def directions(kind: str = "bridge") -> dict[str, ts.Direction]:
@@ -38,7 +40,7 @@ def directions(kind: str = "bridge") -> dict[str, ts.Direction]:
     }
 
 
-def each(model: Any = None, **changes: Any) -> dict[str, Controlled]:
+def each(model: Any = None, **changes: Any) -> dict[str, ControlsResult]:
     asked = {
         "prompts": PROMPTS, "directions": directions(), "judge": JUDGE, "sampling": SAMPLING,
         "controls": FEW, "progress": False, **changes,
@@ -51,12 +53,12 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 @cache
-def of_two_seeds() -> Controlled:
+def of_two_seeds() -> ControlsResult:
     (answer,) = each(directions={"joy": directions()["joy"]}, seeds=(1, 2)).values()
     return answer
 
 
-def assert_same(found: dict[str, Controlled], expected: dict[str, Controlled]) -> None:
+def assert_same(found: dict[str, ControlsResult], expected: dict[str, ControlsResult]) -> None:
     assert list(found) == list(expected)
     for name, one in found.items():
         pd.testing.assert_frame_equal(one.frame, expected[name].frame)
@@ -192,7 +194,9 @@ def test_an_end_in_the_middle_costs_nothing(
 
 
 @pytest.mark.parametrize("controls", [FEW, CONTROLS], ids=["dose", "kl"])
-def test_one_direction_more_writes_only_what_is_new(tmp_path: Path, controls: ts.Controls) -> None:
+def test_one_direction_more_writes_only_what_is_new(
+    tmp_path: Path, controls: ts.experiments.Controls
+) -> None:
     first = each(directions={"joy": directions()["joy"]}, controls=controls, folder=tmp_path)
     before = files(tmp_path)
     assert_same({"joy": each(controls=controls, folder=tmp_path)["joy"]}, first)
@@ -217,7 +221,7 @@ def test_a_factory_is_as_good_as_a_model() -> None:
 )
 def test_controls_that_cannot_be(name: str, number: float) -> None:
     with pytest.raises(SteerError, match=f"{name}={number}"):
-        ts.Controls(**{name: number})
+        ts.experiments.Controls(**{name: number})
 
 
 @pytest.mark.parametrize(

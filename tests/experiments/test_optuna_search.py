@@ -9,7 +9,7 @@ import pytest
 from worlds import THERE, World, calibrated, dear, rising
 
 import tl_steer as ts
-from tl_steer.experiments.optuna_search import Optuna
+from tl_steer.experiments._optuna_search import Optuna
 
 PLACES = [f"place {number}" for number in range(12)]
 BEST = 7

@@ -16,9 +16,9 @@ from sweeping import SAMPLING, small, swept
 
 import tl_steer as ts
 from tl_steer.errors import SteerError
-from tl_steer.experiments import workers
-from tl_steer.experiments.content import content, digest
-from tl_steer.experiments.store import CellStore, StoredCellWarning
+from tl_steer.experiments import _workers as workers
+from tl_steer.experiments._content import content, digest
+from tl_steer.experiments._store import CellStore, StoredCellWarning
 
 pytestmark = pytest.mark.once
 
@@ -166,8 +166,8 @@ def test_content() -> None:
         scope_of_this_module,
         ts.Positions(1, 2),
         ts.Positions(1, 3),
-        ts.AllOf(ts.generated, ts.Keywords("film")),
-        ts.AllOf(ts.generated, ts.Keywords("films")),
+        ts.scopes.AllOf(ts.generated, ts.Keywords("film")),
+        ts.scopes.AllOf(ts.generated, ts.Keywords("films")),
     ]
     assert len({digest(each) for each in several}) == len(several)
     assert content({2, 1}) == content({1, 2})

@@ -4,10 +4,9 @@ import math
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
-from tl_steer.experiments.strength_search import TOLERANCE, StrengthSearch
+from tl_steer.experiments._strength_search import TOLERANCE, StrengthSearch
 
 
 def searched(search: StrengthSearch, fits: Callable[[float], bool]) -> StrengthSearch:

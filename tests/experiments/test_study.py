@@ -11,12 +11,12 @@ from controls_of import INSTRUCTION, JUDGE, Share, activations, model_of
 from making import direction, shared_model
 
 import tl_steer as ts
+from tl_steer.controls import random_directions
+from tl_steer.dosing import mean_kl
 from tl_steer.errors import DataError, HookNameError, SteerError
-from tl_steer.evaluation.control_directions import random_directions
-from tl_steer.evaluation.statistics import sigma_above
-from tl_steer.generation.continuing import Decoder
-from tl_steer.reports.results import StudyResults
-from tl_steer.tuning.equal_kl import mean_kl
+from tl_steer.generation import Decoder
+from tl_steer.reports import StudyResults
+from tl_steer.statistics import sigma_above
 
 HERE, THERE = "blocks.1.hook_resid_post", "blocks.0.hook_resid_post"
 TEST = {"plain": ("this story", "the actor was not", "you saw"), "sour": ("it was awful", "bad")}
@@ -35,7 +35,7 @@ def studied(model: Any = None, **changes: Any) -> StudyResults:
         "directions": directions(own if hasattr(own, "cfg") else model_of("bridge")),
         "validation": VALIDATION,
         "test": TEST,
-        "controls": ts.Controls(**CONTROLS),
+        "controls": ts.experiments.Controls(**CONTROLS),
         "constraints": LOOSE,
         "doses": (-0.1, 0.1),
         "tries": 2,
@@ -53,7 +53,7 @@ def found() -> StudyResults:
     """At one hook point for each direction, so that controls know the activations of both."""
     return studied(
         directions={"first": direction(model_of("bridge"), HERE, 2), **_second()},
-        controls=ts.Controls(**CONTROLS, shuffled=activations("bridge")),
+        controls=ts.experiments.Controls(**CONTROLS, shuffled=activations("bridge")),
     )
 
 
@@ -105,9 +105,10 @@ def test_the_cells_are_those_of_the_sweep() -> None:
 
 def test_the_controls_are_those_of_each_against_controls() -> None:
     model = model_of("bridge")
-    alone = ts.each_against_controls(
+    alone = ts.experiments.each_against_controls(
         model, TEST["plain"], {"second": directions(model)["second"]}, JUDGE, SAMPLING,
-        ts.Controls(**CONTROLS, shuffled=activations("bridge")), seeds=(1, 2), progress=False,
+        ts.experiments.Controls(**CONTROLS, shuffled=activations("bridge")), seeds=(1, 2),
+        progress=False,
     )  # fmt: skip
     own = found().controlled["second"]
     assert own.generations.texts == alone["second"].generations.texts
@@ -216,7 +217,7 @@ def test_a_factory_gives_the_same() -> None:
 
     few: dict[str, Any] = {
         "directions": _second(),
-        "controls": ts.Controls(kl=0.05, n_random=2, n_orthogonal=0),
+        "controls": ts.experiments.Controls(kl=0.05, n_random=2, n_orthogonal=0),
         "test": TEST["plain"],
         "seeds": None,
         "judges": (),
@@ -241,12 +242,16 @@ def test_a_factory_gives_the_same() -> None:
         ({"doses": ()}, SteerError, "finite numbers are wanted"),
         ({"judges": (JUDGE,)}, DataError, "a name of its own"),
         (
-            {"controls": ts.Controls(shuffled=activations("bridge"))},
+            {"controls": ts.experiments.Controls(shuffled=activations("bridge"))},
             HookNameError,
             "blocks.0.hook_resid_post",
         ),
         ({"sampling": ts.Sampling(max_new_tokens=500)}, DataError, "500 are to follow"),
-        ({"controls": ts.Controls(instruction="so " * 200)}, DataError, "has 202 tokens"),
+        (
+            {"controls": ts.experiments.Controls(instruction="so " * 200)},
+            DataError,
+            "has 202 tokens",
+        ),
     ],
     ids=lambda part: part if isinstance(part, str) else "",
 )

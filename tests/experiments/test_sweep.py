@@ -11,14 +11,14 @@ from models import KINDS
 from sweeping import AT, PROMPTS, SAMPLING, Length, small, swept
 
 import tl_steer as ts
-from tl_steer.directions.provenance import Provenance
+from tl_steer.directions import Provenance
+from tl_steer.dosing import mean_kl
 from tl_steer.errors import DataError, MismatchError, NonFiniteError, SteerError
-from tl_steer.evaluation.perplexity import perplexity
-from tl_steer.experiments.sweep import sweep
-from tl_steer.experiments.swept import SETTINGS, Swept
-from tl_steer.generation import continuing
+from tl_steer.experiments._sweep import sweep
+from tl_steer.experiments._sweep_result import SETTINGS, SweepResult
+from tl_steer.generation import Writer
 from tl_steer.lens.protocol import ModelInfo
-from tl_steer.tuning.equal_kl import mean_kl
+from tl_steer.metrics import perplexity
 
 LLAMAS = pytest.mark.parametrize(
     "model", [(kind, "llama") for kind in KINDS], ids="-".join, indirect=True
@@ -68,10 +68,10 @@ def test_each_cell_is_a_call_of_generate(model: Any) -> None:
 
 def test_few_batches() -> None:
     model, sizes = small(), []
-    write = continuing._Writer.write
+    write = Writer.write
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            continuing._Writer,
+            Writer,
             "write",
             lambda self, index: sizes.append(len(index)) or write(self, index),
         )
@@ -125,12 +125,12 @@ def test_doses_layers_and_parts() -> None:
 
 def test_saved_and_loaded(tmp_path: Any) -> None:
     found = swept(small())
-    again = Swept.load(found.save(tmp_path))
+    again = SweepResult.load(found.save(tmp_path))
     pd.testing.assert_frame_equal(again.texts, found.texts)
     pd.testing.assert_frame_equal(again.cells, found.cells)
     assert again.judges == found.judges
     with pytest.raises(DataError, match="there is no such file"):
-        Swept.load(tmp_path / "elsewhere")
+        SweepResult.load(tmp_path / "elsewhere")
 
 
 def test_the_model_is_left_as_it_was() -> None:

@@ -14,10 +14,10 @@ from sweeping import AT, PROMPTS, SAMPLING, small, swept
 
 import tl_steer as ts
 from tl_steer.errors import SteerError
-from tl_steer.experiments import workers
-from tl_steer.experiments.cell import NONE, Cell, PromptSet
-from tl_steer.experiments.measures import Measures
-from tl_steer.experiments.running import Runner
+from tl_steer.experiments import _workers as workers
+from tl_steer.experiments._cell import NONE, Cell, PromptSet
+from tl_steer.experiments._measures import Measures
+from tl_steer.experiments._running import Runner
 
 pytestmark = pytest.mark.once
 

@@ -11,8 +11,8 @@ import pytest
 from making import direction, shared_model
 
 import tl_steer as ts
-from tl_steer.experiments.cell import Cell
-from tl_steer.experiments.running import Runner
+from tl_steer.experiments._cell import Cell
+from tl_steer.experiments._running import Runner
 
 VALIDATION = ("the film was", "a movie", "i loved the plot", "the end")
 TEST = ("this story is", "the actor", "you saw a scene")
@@ -91,7 +91,7 @@ def two_places() -> ts.Directions:
 def calibrated(
     patch: pytest.MonkeyPatch, world: World, directions: Any = None, **settings: Any
 ) -> Any:
-    from tl_steer.experiments.calibrate import calibrate
+    from tl_steer.experiments._calibrate import calibrate
 
     patch.setattr(Runner, "texts", lambda self, cells: world.texts(self, cells))
     given = {"validation": VALIDATION, "test": TEST, "sampling": SAMPLING, "progress": False}

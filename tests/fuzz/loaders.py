@@ -109,7 +109,7 @@ LOADERS = (
         _only("a.jsonl", valid.jsonl(valid.ASKED)),
         "a.jsonl",
         changed_lines,
-        lambda folder: valid.read_questions(ts.MultipleChoice.from_jsonl(folder / "a.jsonl")),
+        lambda folder: valid.read_questions(ts.data.MultipleChoice.from_jsonl(folder / "a.jsonl")),
     ),
     Loader(
         "MultipleChoice.from_csv",
@@ -117,7 +117,7 @@ LOADERS = (
         "a.csv",
         changed,
         lambda folder: valid.read_questions(
-            ts.MultipleChoice.from_csv(folder / "a.csv", choices=("A", "B", "C"))
+            ts.data.MultipleChoice.from_csv(folder / "a.csv", choices=("A", "B", "C"))
         ),
     ),
     Loader(
@@ -125,7 +125,7 @@ LOADERS = (
         _only("a.csv", valid.CSV_LISTS),
         "a.csv",
         changed,
-        lambda folder: valid.read_questions(ts.MultipleChoice.from_csv(folder / "a.csv")),
+        lambda folder: valid.read_questions(ts.data.MultipleChoice.from_csv(folder / "a.csv")),
     ),
     Loader("read_ratings", lambda: valid.ratings("single"), "Ann.csv", changed, valid.read_back),
     Loader(
@@ -154,10 +154,15 @@ LOADERS = (
         valid.foreign,
     ),
     Loader(
-        "Swept.load", valid.swept, "texts.parquet", changed_frame, valid.read_swept, valid.foreign
+        "SweepResult.load",
+        valid.swept,
+        "texts.parquet",
+        changed_frame,
+        valid.read_swept,
+        valid.foreign,
     ),
     Loader(
-        "Swept.load, cells",
+        "SweepResult.load, cells",
         valid.swept,
         "cells.parquet",
         changed_frame,
@@ -165,7 +170,7 @@ LOADERS = (
         valid.foreign,
     ),
     Loader(
-        "Swept.load, as saved by others",
+        "SweepResult.load, as saved by others",
         valid.swept_elsewhere,
         "texts.parquet",
         changed_frame,

@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import shutil
+import sys
 import warnings
 from atexit import register
 from collections.abc import Sequence
@@ -21,18 +22,17 @@ import torch
 from models import ARCHITECTURES, tokenizer
 
 import tl_steer as ts
-from tl_steer.data import reviews
-from tl_steer.data.wheels import PinnedWheel, unpack, wheel_folder
-from tl_steer.directions.provenance import Provenance
-from tl_steer.evaluation.sentiment_judge import (
+from tl_steer.data import PinnedWheel, unpack, wheel_folder
+from tl_steer.directions import Provenance
+from tl_steer.experiments import CellStore, StoredCellWarning
+from tl_steer.judges import (
     SentimentRecipe,
     load_judge,
     save_judge,
     train_sentiment_judge,
 )
-from tl_steer.experiments.store import CellStore, StoredCellWarning
 from tl_steer.lens.protocol import ModelInfo
-from tl_steer.people.sheet import rating_sheet
+from tl_steer.people import rating_sheet
 
 AT, Z = "blocks.1.hook_resid_post", "blocks.2.attn.hook_z"
 ORIGIN = Provenance(ModelInfo("small", 4, 32, "raw"), "mean difference", "films", 3, 4, version="0")
@@ -77,10 +77,10 @@ CSV_LISTS = b'question,choices,answer\nSnow is,"[""white"", ""green""]",0\n'
 
 
 def read_contrast(contrast: ts.ContrastSet) -> None:
-    repr(contrast), contrast._repr_html_(), ts.check(contrast), hash(contrast)
+    repr(contrast), contrast._repr_html_(), ts.data.check(contrast), hash(contrast)
 
 
-def read_questions(questions: ts.MultipleChoice) -> None:
+def read_questions(questions: ts.data.MultipleChoice) -> None:
     assert len(questions) == len(questions.answers)
     repr(questions)
 
@@ -113,7 +113,7 @@ def ratings(kind: str) -> dict[str, bytes]:
 
 
 def read_back(folder: Path) -> None:
-    found = ts.read_ratings(folder)
+    found = ts.people.read_ratings(folder)
     repr(found), found.raters, found.texts
     if len(found):
         found.summary(), found._repr_html_()
@@ -174,7 +174,7 @@ def read_cell(folder: Path) -> None:
 
 @cache
 def swept() -> dict[str, bytes]:
-    folder = ts.Swept(texts_of_a_cell(), ("praise",)).save(new_folder())
+    folder = ts.experiments.SweepResult(texts_of_a_cell(), ("praise",)).save(new_folder())
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
@@ -187,7 +187,7 @@ def swept_elsewhere() -> dict[str, bytes]:
 
 
 def read_swept(folder: Path) -> None:
-    found = ts.Swept.load(folder)
+    found = ts.experiments.SweepResult.load(folder)
     assert len(found.cells) == found.texts["cell"].nunique()
     repr(found), found.judges
 
@@ -252,7 +252,7 @@ def read_wheel(folder: Path) -> None:
 
 
 def read_reviews(folder: Path) -> None:
-    with_cache = folder / "texts" / f"film-reviews-v{reviews._PREPARATION}"
+    with_cache = folder / "texts" / f"film-reviews-v{sys.modules[ts.imdb.__module__]._PREPARATION}"
     with_cache.parent.mkdir(exist_ok=True)
     shutil.copytree(folder, with_cache, symlinks=True, ignore=shutil.ignore_patterns("texts"))
     read_contrast(ts.rotten_tomatoes())

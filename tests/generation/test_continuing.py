@@ -20,7 +20,7 @@ AT = "blocks.1.hook_resid_post"
 
 def one_reading_each(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows read their prompts themselves, as they did before anything was shared."""
-    from tl_steer.generation import continuing
+    from tl_steer.generation import _continuing as continuing
 
     def apart(asked: Any) -> tuple[list[int], list[int]]:
         return list(range(len(asked))), list(range(len(asked)))
@@ -96,10 +96,10 @@ def test_how_many_rows_are_read(model: Any) -> None:
         "settings of generated tokens": (ts.Add(d, per_row, scope=ts.generated), 3),
         "settings of all tokens": (ts.Add(d, per_row), 9),
         "settings of prompts": (ts.Add(d, per_row, scope=early), 9),
-        "the second token": (ts.Add(d, per_row, scope=ts.NthGenerated(1)), 3),
-        "both": (ts.Add(d, per_row, scope=ts.AllOf(ts.everywhere, ts.generated)), 3),
-        "either": (ts.Add(d, per_row, scope=ts.AnyOf(early, ts.generated)), 9),
-        "not": (ts.Add(d, per_row, scope=ts.Not(ts.prompt)), 9),
+        "the second token": (ts.Add(d, per_row, scope=ts.scopes.NthGenerated(1)), 3),
+        "both": (ts.Add(d, per_row, scope=ts.scopes.AllOf(ts.everywhere, ts.generated)), 3),
+        "either": (ts.Add(d, per_row, scope=ts.scopes.AnyOf(early, ts.generated)), 9),
+        "not": (ts.Add(d, per_row, scope=ts.scopes.Not(ts.prompt)), 9),
     }
     for name, (add, read) in cases.items():
         steering = None if add is None else ts.Steering(add)
@@ -120,7 +120,7 @@ def test_conditions_that_share_a_batch_are_what_they_are_alone(model: Any) -> No
         "off": ts.Steering(joy=ts.Add(d, 9.0)).off("joy"),
         "a row each": ts.Steering(ts.Add(d, [1.0, 2.0, 3.0])),
         "no addition": ts.Steering(ts.Ablate(d)),
-        "a function": ts.Steering(ts.Add(d, ts.FirstTokens(2, 4.0))),
+        "a function": ts.Steering(ts.Add(d, ts.strengths.FirstTokens(2, 4.0))),
     }
     found = ts.compare(model, TEXTS, conditions, SAMPLED, progress=False)
     assert found.conditions == list(conditions)

@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from making import (
     SITES,
     TEXTS,
@@ -27,7 +26,7 @@ from models import KINDS, WORDS, tokenizer
 
 import tl_steer as ts
 from tl_steer.errors import DataError, MismatchError, NonFiniteError, SteerError
-from tl_steer.generation import continuing
+from tl_steer.generation import _continuing as continuing
 from tl_steer.lens import tokens
 from tl_steer.lens.forward import run_logits
 
@@ -61,7 +60,7 @@ def test_batches_change_nothing(model: Any, max_tokens: int, site: str) -> None:
 
 def test_memory_running_out_changes_nothing(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = frame_of(model)
-    write, sizes = continuing._Writer.write, []
+    write, sizes = continuing.Writer.write, []
 
     def out_of_memory(self: Any, index: list[int]) -> Any:
         sizes.append(len(index))
@@ -69,7 +68,7 @@ def test_memory_running_out_changes_nothing(model: Any, monkeypatch: pytest.Monk
             raise torch.OutOfMemoryError("out of memory")
         return write(self, index)
 
-    monkeypatch.setattr(continuing._Writer, "write", out_of_memory)
+    monkeypatch.setattr(continuing.Writer, "write", out_of_memory)
     found = frame_of(model, max_tokens=10**6)
     assert sizes == [6, 3, 1, 2, 3, 1, 2]
     assert found["tokens"].tolist() == whole["tokens"].tolist()

@@ -8,18 +8,17 @@ import numpy as np
 import pytest
 import torch
 from activations_of import activations_of, few_dimensions, moments_of, two_classes
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from interventions_of import AT, Z, applied, several
 from making import as_users_run_it, direction, logits_of, shared_model
 
 import tl_steer as ts
-from tl_steer.directions.class_means import negative_mean, positive_mean
+from tl_steer.directions import negative_mean, positive_mean
 from tl_steer.errors import DataError, HookNameError, MismatchError, NonFiniteError, SteerError
-from tl_steer.interventions.ablate import Ablate
-from tl_steer.interventions.affine_edit import AffineEdit, affine_edit
-from tl_steer.interventions.scale_along import ScaleAlong
-from tl_steer.interventions.set_projection import SetProjection
+from tl_steer.interventions._ablate import Ablate
+from tl_steer.interventions._affine_edit import AffineEdit, affine_edit
+from tl_steer.interventions._scale_along import ScaleAlong
+from tl_steer.interventions._set_projection import SetProjection
 
 MODEL = shared_model("bridge", "llama")
 places = pytest.mark.parametrize("name", [AT, Z])

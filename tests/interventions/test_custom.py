@@ -18,7 +18,7 @@ from torch import Tensor
 
 import tl_steer as ts
 from tl_steer.errors import HookNameError, NonFiniteError, SteerError
-from tl_steer.interventions.custom import Custom
+from tl_steer.interventions._custom import Custom
 
 AT, Z = "blocks.1.hook_resid_post", "blocks.2.attn.hook_z"
 SCORES, PATTERN = "blocks.1.attn.hook_attn_scores", "blocks.1.attn.hook_pattern"

@@ -13,19 +13,18 @@ from making import (
     generated_by_model,
     generated_by_us,
     logits_of,
+    rows_of as token_rows,
     the_same_with_and_without_cache_and_batch,
 )
-from making import rows_of as token_rows
 from models import WORDS
 from torch import Tensor
 
 import tl_steer as ts
 from tl_steer.errors import HookNameError, NonFiniteError, SteerError
-from tl_steer.interventions.emphasize import AtLeast, Emphasize, Rescale
-from tl_steer.interventions.protocol import Intervention
+from tl_steer.interventions._emphasize import AtLeast, Emphasize, Rescale
+from tl_steer.interventions._protocol import Intervention
 from tl_steer.lens.context import Context
-from tl_steer.scopes.conditions import Projects
-from tl_steer.scopes.keywords import Keywords
+from tl_steer.scopes import Keywords, ProjectionAbove
 
 SCORES, PATTERN = "blocks.1.attn.hook_attn_scores", "blocks.1.attn.hook_pattern"
 WORDS_MEANT = ("the", "a", "film", "movie", "is", "was", "good", "bad", "loved", "plot")
@@ -189,7 +188,7 @@ def test_what_does_not_fit_is_refused(model: Any) -> None:
         ts.steer(model, Emphasize(COMMON, "blocks.9.attn.hook_attn_scores", Rescale(2.0)))
     with pytest.raises(NonFiniteError):
         Emphasize(COMMON, SCORES, Rescale(2.0), math.nan)
-    reading = Projects(direction(model, "blocks.0.hook_resid_pre"), above=0.0)
+    reading = ProjectionAbove(direction(model, "blocks.0.hook_resid_pre"), above=0.0)
     with pytest.raises(SteerError, match="cannot choose what is attended to"):
         Emphasize(reading, SCORES, Rescale(2.0))
     for wrong in (0.0, -1.0, math.inf, math.nan):

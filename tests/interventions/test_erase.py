@@ -10,11 +10,10 @@ from making import SCOPES, generated_by_model, generated_by_us, logits_of, share
 from models import KINDS
 
 import tl_steer as ts
-from tl_steer.directions.leace import Erasure, leace
-from tl_steer.directions.provenance import Provenance
+from tl_steer.directions import LeaceEraser, Provenance, leace
 from tl_steer.errors import MismatchError, NonFiniteError, SteerError
-from tl_steer.interventions.erase import Erase
-from tl_steer.interventions.protocol import Intervention
+from tl_steer.interventions._erase import Erase
+from tl_steer.interventions._protocol import Intervention
 from tl_steer.lens.hook_names import site_shape
 from tl_steer.lens.protocol import model_info
 
@@ -27,12 +26,12 @@ TEXTS = ts.ContrastSet(
 )
 
 
-def erasure(model: Any, name: str, seed: int = 0) -> Erasure:
+def erasure(model: Any, name: str, seed: int = 0) -> LeaceEraser:
     """Of random parts; made without `concept-erasure`."""
     shape = site_shape(model, name)
     vector, reads, mean = torch.randn(3, *shape, generator=torch.Generator().manual_seed(seed))
     direction = ts.Direction(vector, name, 3.0, Provenance(model_info(model), "random"))
-    return Erasure(direction, reads / (reads * vector).sum(), mean)
+    return LeaceEraser(direction, reads / (reads * vector).sum(), mean)
 
 
 @cache

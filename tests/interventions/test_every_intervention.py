@@ -22,7 +22,7 @@ from models import KINDS
 
 import tl_steer as ts
 from tl_steer.errors import MismatchError, NonFiniteError, SteerError
-from tl_steer.interventions.protocol import Intervention, with_strength
+from tl_steer.interventions._protocol import Intervention, with_strength
 from tl_steer.lens.context import Context
 from tl_steer.lens.hook_names import site_shape
 

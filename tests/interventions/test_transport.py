@@ -9,10 +9,10 @@ from making import SCOPES, direction, generated_by_model, generated_by_us, logit
 from models import KINDS
 
 import tl_steer as ts
-from tl_steer.directions.transport import TransportMap, linear_transport
+from tl_steer.directions import TransportMap, linear_transport
 from tl_steer.errors import MismatchError, NonFiniteError, SteerError
-from tl_steer.interventions.protocol import Intervention
-from tl_steer.interventions.transport import Transport
+from tl_steer.interventions._protocol import Intervention
+from tl_steer.interventions._transport import ApplyTransport
 
 pytestmark = few_dimensions
 
@@ -21,8 +21,8 @@ TEXTS = ts.ContrastSet(
     ["the film was great", "i loved this bright and good movie", "good music", "a great plot"],
     ["the film was awful", "you hated the dull movie very much", "bad acting", "a bad scene"],
 )
-EVERYTHING = ts.LeaveOut(bos=False, first=False, massive=None)
-EVERY = {"read": ts.EveryToken(), "leave_out": EVERYTHING, "progress": False}
+EVERYTHING = ts.activations.LeaveOut(bos=False, first=False, massive=None)
+EVERY = {"read": ts.activations.EveryToken(), "leave_out": EVERYTHING, "progress": False}
 
 
 def made_up(model: Any, name: str, *, bound: float = 1.0) -> TransportMap:
@@ -39,11 +39,11 @@ def made_up(model: Any, name: str, *, bound: float = 1.0) -> TransportMap:
 def both_places(kind: str, architecture: str = "llama") -> tuple[Any, ts.Steering]:
     model = shared_model(kind, architecture)
     maps = [made_up(model, name, bound=math.inf) for name in (AT, Z)]
-    return model, ts.Steering(*(Transport(each) for each in maps))
+    return model, ts.Steering(*(ApplyTransport(each) for each in maps))
 
 
 def applied(given: TransportMap, acts: torch.Tensor, strength: float = 1.0) -> torch.Tensor:
-    return Transport(given).edit()(acts, torch.tensor([[strength]]), None)
+    return ApplyTransport(given).edit()(acts, torch.tensor([[strength]]), None)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
@@ -76,7 +76,7 @@ def test_the_classes_have_one_mean_and_spread_in_the_steered_model(kind: str) ->
     model = shared_model(kind, "llama")
     acts = ts.capture(model, TEXTS, at=[AT, Z], **EVERY)
     for name, fitted in linear_transport(acts).items():
-        with ts.steer(model, Transport(fitted)):
+        with ts.steer(model, ApplyTransport(fitted)):
             after = ts.capture(model, TEXTS.negative, at=name, **EVERY)[name].flatten(1)
         before, target = acts.negative(name).flatten(1), acts.positive(name).flatten(1)
         torch.testing.assert_close(after.mean(0), target.mean(0), rtol=1e-3, atol=1e-3)
@@ -97,10 +97,10 @@ def test_what_is_far_from_all_that_was_seen_stays() -> None:
 
 
 def test_it_is_an_intervention_for_any_rows() -> None:
-    transport = Transport(made_up(shared_model("bridge", "llama"), AT))
+    transport = ApplyTransport(made_up(shared_model("bridge", "llama"), AT))
     assert isinstance(transport, Intervention)
     assert transport.n_rows is None
-    of_rows = Transport(transport.map, [0.0, 0.5, 1.0])
+    of_rows = ApplyTransport(transport.map, [0.0, 0.5, 1.0])
     assert of_rows.n_rows == 3
     assert torch.as_tensor(of_rows.rows([2, 0]).strength).tolist() == [1.0, 0.0]
     assert transport.hook_name == AT
@@ -111,10 +111,10 @@ def test_every_row_has_its_own_strength(kind: str) -> None:
     model = shared_model(kind, "llama")
     given = made_up(model, AT, bound=math.inf)
     strengths = [0.0, 0.5, 1.0]
-    with ts.steer(model, Transport(given, strengths)):
+    with ts.steer(model, ApplyTransport(given, strengths)):
         together = logits_of(model)
     for row, strength in enumerate(strengths):
-        with ts.steer(model, Transport(given, strength)):
+        with ts.steer(model, ApplyTransport(given, strength)):
             torch.testing.assert_close(together[row], logits_of(model)[row], rtol=1e-4, atol=1e-4)
 
 
@@ -122,9 +122,9 @@ def test_every_row_has_its_own_strength(kind: str) -> None:
 def test_strength_zero_is_nothing(kind: str) -> None:
     model = shared_model(kind, "llama")
     given, before = made_up(model, AT), logits_of(model)
-    with ts.steer(model, Transport(given, 0.0)):
+    with ts.steer(model, ApplyTransport(given, 0.0)):
         assert torch.equal(logits_of(model), before)
-    with ts.steer(model, Transport(given, 1.0)):
+    with ts.steer(model, ApplyTransport(given, 1.0)):
         assert not torch.equal(logits_of(model), before)
     assert torch.equal(logits_of(model), before)
 
@@ -136,7 +136,7 @@ def test_neither_cache_nor_batch_matter(kind: str, scope: str) -> None:
     # Without bounds: at a bound, rounding decides.
     steering = ts.Steering(
         *(
-            Transport(made_up(model, name, bound=math.inf), 0.5, scope=SCOPES[scope][0])
+            ApplyTransport(made_up(model, name, bound=math.inf), 0.5, scope=SCOPES[scope][0])
             for name in (AT, Z)
         )
     )
@@ -163,7 +163,7 @@ def test_a_row_does_not_depend_on_the_rows_beside(kind: str) -> None:
 
 def test_what_it_was_not_fitted_to_is_refused() -> None:
     model, other = shared_model("bridge", "llama"), shared_model("bridge", "gpt2")
-    transport = Transport(made_up(model, AT))
+    transport = ApplyTransport(made_up(model, AT))
     transport.check_fits(model)
     with pytest.raises(MismatchError, match="read from another model"):
         ts.steer(other, transport)
@@ -172,11 +172,11 @@ def test_what_it_was_not_fitted_to_is_refused() -> None:
 @pytest.mark.parametrize("strength", [math.nan, math.inf, -math.inf])
 def test_a_strength_that_is_not_finite_is_refused(strength: float) -> None:
     with pytest.raises(NonFiniteError, match=r"expected a strength, got .* is not finite"):
-        Transport(made_up(shared_model("bridge", "llama"), AT), strength)
+        ApplyTransport(made_up(shared_model("bridge", "llama"), AT), strength)
 
 
 def test_a_scope_that_is_none_is_refused() -> None:
     given = made_up(shared_model("bridge", "llama"), AT)
     with pytest.raises(SteerError, match="step"):
-        Transport(given, scope=slice(0, 4, 2))
-    assert Transport(given, scope=slice(0, 4)).scope == ts.Positions(0, 4)
+        ApplyTransport(given, scope=slice(0, 4, 2))
+    assert ApplyTransport(given, scope=slice(0, 4)).scope == ts.Positions(0, 4)

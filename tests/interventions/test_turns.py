@@ -6,14 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from interventions_of import AT, Z, applied, several
 from making import direction, shared_model
 
 from tl_steer.errors import MismatchError, NonFiniteError
-from tl_steer.interventions.rotate import Rotate
-from tl_steer.interventions.slerp import Slerp
+from tl_steer.interventions._rotate import Rotate
+from tl_steer.interventions._slerp import Slerp
 
 MODEL = shared_model("bridge", "llama")
 places = pytest.mark.parametrize("name", [AT, Z])

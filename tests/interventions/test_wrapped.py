@@ -5,23 +5,22 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from interventions_of import AT, INTERVENTIONS, Z, applied, conceptor, erasure, several, transport
 from making import as_users_run_it, direction, logits_of, shared_model
 
 import tl_steer as ts
 from tl_steer.errors import MismatchError, NonFiniteError, SteerError
-from tl_steer.interventions.ablate import Ablate
-from tl_steer.interventions.custom import Custom
-from tl_steer.interventions.heads import OnHeads
-from tl_steer.interventions.keep_norm import KeepNorm
-from tl_steer.interventions.replace import Replace
-from tl_steer.interventions.rotate import Rotate
-from tl_steer.interventions.set_projection import SetProjection
-from tl_steer.interventions.slerp import Slerp
-from tl_steer.interventions.steer_conceptor import ApplyConceptor
-from tl_steer.interventions.transport import Transport
+from tl_steer.interventions._ablate import Ablate
+from tl_steer.interventions._custom import Custom
+from tl_steer.interventions._heads import OnHeads
+from tl_steer.interventions._keep_norm import KeepNorm
+from tl_steer.interventions._replace import Replace
+from tl_steer.interventions._rotate import Rotate
+from tl_steer.interventions._set_projection import SetProjection
+from tl_steer.interventions._slerp import Slerp
+from tl_steer.interventions._steer_conceptor import ApplyConceptor
+from tl_steer.interventions._transport import ApplyTransport
 
 MODEL = shared_model("bridge", "llama")
 PURE = [what for what in INTERVENTIONS if "custom" not in what]
@@ -140,13 +139,13 @@ def test_together_they_are_another_map() -> None:
     per_head = (every * given.vector).sum(-1)
     torch.testing.assert_close(per_head, torch.zeros(2, 3, 4), atol=1e-5, rtol=0)
     assert (together * given.vector).sum(-1).abs().max() > 0.01
-    some = ts.only_heads(given, [2])
+    some = ts.directions.select_heads(given, [2])
     found = applied(Ablate(some), acts)
     torch.testing.assert_close(found, applied(OnHeads(Ablate(given), [2]), acts))
 
 
 def test_a_transport_of_units_knows_no_heads() -> None:
-    given, acts = Transport(transport(MODEL, Z)), torch.randn(2, 3, 4, 8)
+    given, acts = ApplyTransport(transport(MODEL, Z)), torch.randn(2, 3, 4, 8)
     found = applied(OnHeads(given, range(4)), acts, 0.6)
     torch.testing.assert_close(found, applied(given, acts, 0.6))
 
@@ -162,11 +161,11 @@ def test_heads_that_are_none_are_refused() -> None:
         ts.steer(MODEL, OnHeads(Custom(lambda acts, context: acts, Z), [9]))
     with pytest.raises(MismatchError, match="has no heads"):
         OnHeads(Ablate(direction(MODEL, AT)), [0])
-    for fitted in (ApplyConceptor(conceptor(MODEL, Z)), ts.Erase(erasure(MODEL, Z))):
+    for fitted in (ApplyConceptor(conceptor(MODEL, Z)), ts.interventions.Erase(erasure(MODEL, Z))):
         with pytest.raises(MismatchError, match="fitted on all heads together"):
             OnHeads(fitted, [0])
     with pytest.raises(NonFiniteError, match="the zero vector"):
-        OnHeads(Ablate(ts.only_heads(given, [1])), [2])
+        OnHeads(Ablate(ts.directions.select_heads(given, [1])), [2])
 
 
 @settings(deadline=None, max_examples=20, derandomize=True)

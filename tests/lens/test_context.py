@@ -73,7 +73,7 @@ def test_what_is_read_is_what_stands_there_unsteered(model: Any, site: str) -> N
     with torch.no_grad():
         _, plain = model.run_with_cache("a movie is", names_filter=[site])
     scope = Watching((site,), lambda context: context.read(site))
-    add = ts.Add(direction(model, at), 5.0, scope=ts.AnyOf(ts.everywhere, scope))
+    add = ts.Add(direction(model, at), 5.0, scope=ts.scopes.AnyOf(ts.everywhere, scope))
     with ts.steer(model, add), torch.no_grad():
         model("a movie is")
         _, steered = model.run_with_cache("a movie is", names_filter=[at])

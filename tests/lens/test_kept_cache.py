@@ -6,8 +6,15 @@ from typing import Any
 
 import pytest
 import torch
-from making import TEXTS, direction, generated_by_model, generated_by_us, hooks_of, own_model
-from making import batch_of as batch
+from making import (
+    TEXTS,
+    batch_of as batch,
+    direction,
+    generated_by_model,
+    generated_by_us,
+    hooks_of,
+    own_model,
+)
 from models import KINDS, tokenizer
 from torch import Tensor
 from transformer_lens.model_bridge.generalized_components.attention import AttentionBridge

@@ -98,18 +98,18 @@ def test_what_cannot_be_picked_is_refused(names: Any, at: Any, n_layers: int, sa
 
 
 def test_wherever_one_hook_point_is_asked_for_a_layer_will_do(llama: Any) -> None:
-    love = ts.activation_addition(llama, "good film", "bad film", at=1)
+    love = ts.trained.activation_addition(llama, "good film", "bad film", at=1)
     assert {each.hook_name for each in love} == {"blocks.1.hook_resid_pre"}
     there = ts.Direction.of(torch.ones(32), at=1, model=llama, scale=3.0)
     assert ts.Add(there, at=2).hook_name == ts.Ablate(there, at=-2).hook_name == STREAM[2]
     assert ts.Ablate(there, at=0).hook_name == STREAM[0]
-    assert ts.moved_to(there, llama, at=-1).hook_name == STREAM[3]
+    assert ts.robustness.transfer(there, llama, at=-1).hook_name == STREAM[3]
     assert ts.Custom(lambda acts, context: acts, 2).hook_name == STREAM[2]
-    assert ts.AttentionTo(ts.Keywords("film"), [0, 2]).reads == (
+    assert ts.strengths.AttentionShare(ts.Keywords("film"), [0, 2]).reads == (
         "blocks.0.attn.hook_pattern",
         "blocks.2.attn.hook_pattern",
     )
-    scores = ts.Emphasize(ts.Keywords("film"), 2, ts.Rescale(2.0))
+    scores = ts.interventions.Emphasize(ts.Keywords("film"), 2, ts.interventions.Rescale(2.0))
     assert scores.hook_name == "blocks.2.attn.hook_attn_scores"
     ts.Steering(scores, ts.Add(there, at=3), ts.Custom(lambda acts, context: acts, 1)).check_fits(
         llama

@@ -19,8 +19,7 @@ from twins import AT, READ, written
 import tl_steer as ts
 from tl_steer.errors import SteerError
 from tl_steer.lens.paths import host_for
-from tl_steer.scopes.attends import AttendsTo
-from tl_steer.scopes.keywords import Keywords
+from tl_steer.scopes import AttendsTo, Keywords
 
 
 @pytest.fixture(params=sorted(ARCHITECTURES))
@@ -86,7 +85,9 @@ def test_nothing_above_the_last_layer_runs(bridge: Any, layer: int) -> None:
         module.register_forward_hook(lambda module, args, out, path=path: passed.append(path))
         for path, module in host.plain.module.named_modules()
     ]
-    ts.capture(bridge, TEXTS, at=at, leave_out=ts.LeaveOut(massive=None), progress=False)
+    ts.capture(
+        bridge, TEXTS, at=at, leave_out=ts.activations.LeaveOut(massive=None), progress=False
+    )
     for handle in handles:
         handle.remove()
     assert not any(path.startswith("lm_head") for path in passed)

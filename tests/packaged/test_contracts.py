@@ -22,7 +22,8 @@ from transformers import AutoModelForCausalLM
 
 import tl_steer as ts
 from tl_steer.data import packaged_model_dir
-from tl_steer.lens.hook_names import _SITES, resolve
+from tl_steer.lens.hook_names import resolve
+from tl_steer.lens.sites import VECTOR_SITES
 
 pytestmark = pytest.mark.packaged
 
@@ -205,7 +206,7 @@ def kept_by_the_bridge() -> dict[str, torch.Tensor]:
 
 def kept_by(model: Any) -> dict[str, torch.Tensor]:
     """What stands at every steerable hook point, with an addition in the middle of a block."""
-    names = resolve(model, [f"blocks.*.{site}" for site in _SITES])
+    names = resolve(model, [f"blocks.*.{site}" for site in VECTOR_SITES])
     tokens = torch.tensor(rows_of(model, TEXTS[1:2]))
     with ts.steer(model, addition(model, SITES[1], ts.prompt)), torch.inference_mode():
         _, kept = model.run_with_cache(tokens, names_filter=list(names))
@@ -214,7 +215,7 @@ def kept_by(model: Any) -> dict[str, torch.Tensor]:
 
 def test_9_the_model_classes_agree_at_every_hook_point(model: Any) -> None:
     expected, found = kept_by_the_bridge(), kept_by(model)
-    assert len(expected) == len(found) == len(_SITES) * model.cfg.n_layers
+    assert len(expected) == len(found) == len(VECTOR_SITES) * model.cfg.n_layers
     for name, there in expected.items():
         # Some tokens' activations are thousands of times larger than the others'.
         close = (found[name] - there).abs().max() / there.abs().max()

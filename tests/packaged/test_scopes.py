@@ -9,15 +9,17 @@ from making import generated_by_us, greedy, packaged
 
 import tl_steer as ts
 from tl_steer.lens.context import Context
-from tl_steer.scopes.attends import AttendsTo
-from tl_steer.scopes.characters import Characters
-from tl_steer.scopes.conditions import Projects
-from tl_steer.scopes.keywords import Keywords
-from tl_steer.scopes.per_prompt import PerPrompt
-from tl_steer.scopes.roles import role
-from tl_steer.scopes.sentences import Sentences
-from tl_steer.scopes.threshold import fit_threshold
-from tl_steer.strengths.attention import AttentionTo
+from tl_steer.scopes import (
+    AttendsTo,
+    Characters,
+    Keywords,
+    PerPrompt,
+    ProjectionAbove,
+    Sentences,
+    fit_threshold,
+    role,
+)
+from tl_steer.strengths import AttentionShare
 
 pytestmark = pytest.mark.packaged
 AT, PATTERN = "blocks.17.hook_resid_post", "blocks.13.attn.hook_pattern"
@@ -90,7 +92,7 @@ def test_a_head_that_knows_what_it_is_about() -> None:
 def test_steering_what_is_said_about_the_film() -> None:
     """The same effect where the film is spoken of, and a tenth of it elsewhere."""
     ids = model().to_tokens(TWO, prepend_bos=False)
-    by_attention = AttentionTo(Keywords("film"), PATTERN, [8], factor=8.0)
+    by_attention = AttentionShare(Keywords("film"), PATTERN, [8], factor=8.0)
     kl = {}
     with torch.inference_mode():
         plain = model()(ids)[0].log_softmax(-1)
@@ -120,7 +122,7 @@ def test_neither_cache_nor_batch_matter() -> None:
         Keywords("the", "film", "is", "movie", "it").after(2),
         Sentences(0, of_generated=True),
         AttendsTo(Keywords("film", "movie"), PATTERN, [8], above=0.3),
-        PerPrompt(Projects(-joy(), above=-5.0)),
+        PerPrompt(ProjectionAbove(-joy(), above=-5.0)),
     )
     steering = ts.Steering(*(ts.Add(joy(), 4.0, scope=scope) for scope in scopes))
     together = greedy(model(), prompts, steering).frame

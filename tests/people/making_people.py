@@ -8,10 +8,10 @@ from zlib import crc32
 
 import pandas as pd
 
-from tl_steer.people.cells import guarded
-from tl_steer.people.question import Question
-from tl_steer.people.ratings import Ratings
-from tl_steer.people.sheet import RatingSheet
+from tl_steer.people._cells import guarded
+from tl_steer.people._question import Question
+from tl_steer.people._ratings import Ratings
+from tl_steer.people._sheet import RatingSheet
 
 HOSTILE = (
     '</script><script>alert(1)</script><img src=x onerror="alert(2)">',

@@ -7,14 +7,13 @@ from html.parser import HTMLParser
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from making_people import HOSTILE, texts
 
-from tl_steer.people.cells import FORMULA, guarded, unguarded
-from tl_steer.people.form import form_html
-from tl_steer.people.question import Question
-from tl_steer.people.sheet import rating_sheet
+from tl_steer.people._cells import FORMULA, guarded, unguarded
+from tl_steer.people._form import form_html
+from tl_steer.people._question import Question
+from tl_steer.people._sheet import rating_sheet
 
 
 class Page(HTMLParser):

@@ -5,13 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from making_people import as_a_spreadsheet_writes, as_the_form_writes, of_item, texts, written
 
 from tl_steer.errors import DataError, MismatchError, SteerError, StorageError
-from tl_steer.people.read_back import read_ratings
-from tl_steer.people.sheet import RatingSheet, rating_sheet
+from tl_steer.people._read_back import read_ratings
+from tl_steer.people._sheet import RatingSheet, rating_sheet
 
 CONDITIONS = ("none", "=joy, \"+4\";\n'x'")
 

@@ -6,7 +6,7 @@ import pytest
 from making_people import texts
 
 from tl_steer.errors import StorageError
-from tl_steer.people.sheet import rating_sheet
+from tl_steer.people._sheet import rating_sheet
 
 SHEET = rating_sheet(texts(("SECRET_a", "SECRET_b")), question="How?")
 OTHER = rating_sheet(texts(("SECRET_a", "SECRET_b")), question="How?", seed=1)

@@ -5,14 +5,13 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from making_people import HOSTILE, texts
 
 import tl_steer as ts
 from tl_steer.errors import ArgumentError, DataError
-from tl_steer.generation.generations import Generations
-from tl_steer.people.sheet import RatingSheet, rating_sheet
+from tl_steer.generation import Generations
+from tl_steer.people._sheet import RatingSheet, rating_sheet
 
 ASKED = "How positive is this text?"
 

@@ -9,13 +9,13 @@ from making_people import of_item, rated, saved, texts
 from scipy import stats
 
 import tl_steer as ts
+from tl_steer.drawing.plots import figure_png
 from tl_steer.errors import DataError, NonFiniteError
-from tl_steer.evaluation.plots import figure_png
-from tl_steer.evaluation.statistics import paired_difference
-from tl_steer.generation.generations import Generations
-from tl_steer.people.ratings import Ratings
-from tl_steer.people.read_back import read_ratings
-from tl_steer.people.sheet import rating_sheet
+from tl_steer.generation import Generations
+from tl_steer.people._ratings import Ratings
+from tl_steer.people._read_back import read_ratings
+from tl_steer.people._sheet import rating_sheet
+from tl_steer.statistics import paired_difference
 
 pytestmark = pytest.mark.once
 

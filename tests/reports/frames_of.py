@@ -7,14 +7,12 @@ import numpy as np
 import pandas as pd
 import torch
 
-from tl_steer.directions.direction import Direction
-from tl_steer.directions.provenance import Provenance
-from tl_steer.evaluation.controlled import Controlled, compared
-from tl_steer.evaluation.statistics import Interval
-from tl_steer.generation.generations import Generations
-from tl_steer.generation.sampling import Sampling
+from tl_steer.controls import ControlsResult, compared
+from tl_steer.directions import Direction, Provenance
+from tl_steer.generation import Generations, Sampling
 from tl_steer.lens.protocol import ModelInfo
-from tl_steer.reports.results import StudyResults
+from tl_steer.reports._results import StudyResults
+from tl_steer.statistics import Interval
 
 JUDGE = "sentiment"
 HOSTILE = "</td><script>alert(1)</script> | `x` *b* [a](http://x.example) $\\alpha$\n\x00\n# _é_ 影"
@@ -141,7 +139,7 @@ def controlled_of(
     seed: int = 0,
     short: Sequence[str] = (),
     kl: float | None = 0.2,
-) -> Controlled:
+) -> ControlsResult:
     """A direction with that effect; `short` did not reach the KL."""
     draws = np.random.default_rng(seed)
     effects: dict[str, tuple[str, float]] = {"direction": ("direction", effect)}
@@ -174,7 +172,7 @@ def controlled_of(
     against = comparisons.loc["none"]
     vector = Direction(torch.ones(4), site(17), 10.0, PROVENANCE)
     vectors = {name: vector for name, (kind, _) in effects.items() if kind not in OTHERS}
-    return Controlled(
+    return ControlsResult(
         frame,
         comparisons,
         Interval(float(against["difference"]), float(against["low"]), float(against["high"])),

@@ -4,13 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from frames_of import GAINS, JUDGE, PROMPTS, controlled_of, texts_of_cells
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from scipy import stats
 
 from tl_steer.errors import ArgumentError, DataError
-from tl_steer.reports.examples import examples
-from tl_steer.reports.per_prompt import (
+from tl_steer.reports._examples import examples
+from tl_steer.reports._per_prompt import (
     anti_steerable,
     effects_per_prompt,
     of_setting,

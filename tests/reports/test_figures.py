@@ -16,13 +16,13 @@ from frames_of import (
 )
 from matplotlib.figure import Figure
 
+from tl_steer.drawing.drawing import drawable
+from tl_steer.drawing.plots import figure_png
 from tl_steer.errors import DataError
-from tl_steer.evaluation.plots import figure_png
-from tl_steer.reports.averages import averaged, kind_of
-from tl_steer.reports.drawing import drawable
-from tl_steer.reports.figures import dose_effect_curves, pareto, pareto_front
-from tl_steer.reports.heatmap import layer_strength_heatmap
-from tl_steer.reports.spread_figures import per_prompt_spread, sigma_bars
+from tl_steer.reports._averages import averaged, kind_of
+from tl_steer.reports._figures import dose_effect_curves, pareto, pareto_front
+from tl_steer.reports._heatmap import layer_strength_heatmap
+from tl_steer.reports._spread_figures import per_prompt_spread, sigma_bars
 
 
 def lines(figure: Figure, panel: int = 0) -> dict[str, list[tuple[float, float]]]:

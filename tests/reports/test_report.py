@@ -18,14 +18,13 @@ from frames_of import (
     results_of,
     texts_of_cells,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from markdown_it import MarkdownIt
 
-from tl_steer.reports.as_html import page_of, report_html
-from tl_steer.reports.as_markdown import inline, markdown_of, report_markdown, table
-from tl_steer.reports.results import StudyResults
-from tl_steer.reports.sections import Section, sections_of
+from tl_steer.reports._as_html import page_of, report_html
+from tl_steer.reports._as_markdown import inline, markdown_of, report_markdown, table
+from tl_steer.reports._results import StudyResults
+from tl_steer.reports._sections import Section, sections_of
 
 pytestmark = pytest.mark.once
 

@@ -19,9 +19,9 @@ from frames_of import (
 )
 
 from tl_steer.errors import DataError, StorageError
-from tl_steer.people.cells import guarded, unguarded
-from tl_steer.reports import saving
-from tl_steer.reports.results import StudyResults
+from tl_steer.people import guarded, unguarded
+from tl_steer.reports import _saving as saving
+from tl_steer.reports._results import StudyResults
 
 FILES = {
     "report.html",

@@ -8,8 +8,8 @@ from frames_of import PROMPTS, controlled_of
 from scipy import stats
 
 from tl_steer.errors import ArgumentError, DataError
-from tl_steer.evaluation.statistics import holm
-from tl_steer.reports.verdicts import headline, verdict_table, verdicts
+from tl_steer.reports._verdicts import headline, verdict_table, verdicts
+from tl_steer.statistics import holm
 
 pytestmark = pytest.mark.once
 

@@ -13,14 +13,14 @@ from flips_by_hand import token
 from making import architecture_of, direction, hooks_of, shared_model
 
 import tl_steer as ts
-from tl_steer.directions.directions import Directions
+from tl_steer.directions import Directions
 from tl_steer.errors import DataError, HookNameError, MismatchError, NonFiniteError, SteerError
-from tl_steer.evaluation.statistics import paired_difference
 from tl_steer.lens.tokens import tokenize
-from tl_steer.robustness.across_layers import AcrossLayers, across_layers
+from tl_steer.robustness._across_layers import AcrossLayers, across_layers
+from tl_steer.statistics import paired_difference
 
 NAMES = [f"blocks.{layer}.hook_resid_post" for layer in range(3)]
-METRIC = ts.LogitDifference("good", "bad")
+METRIC = ts.causal.LogitDifference("good", "bad")
 
 
 @cache
@@ -92,7 +92,7 @@ def test_a_judge_reads_texts_of_the_same_random_numbers() -> None:
 
 def test_continuations_and_scopes_are_kept() -> None:
     model = shared_model("bridge", "gpt2")
-    metric = ts.LogProbability("good music")
+    metric = ts.causal.LogProbability("good music")
     everywhere = found(model, measure=metric).frame["effect"]
     generated = found(model, measure=metric, scope=ts.generated).frame["effect"]
     prompt = found(model, measure=metric, scope=ts.prompt).frame["effect"]

@@ -4,10 +4,9 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
-from tl_steer.robustness.bisection import narrowed
+from tl_steer.robustness._bisection import narrowed
 
 amounts = st.lists(st.floats(0.01, 50), min_size=1, max_size=6)
 

@@ -15,10 +15,10 @@ from models import KINDS
 
 import tl_steer as ts
 from tl_steer.errors import DataError, MismatchError, SteerError
-from tl_steer.evaluation.statistics import paired_difference
 from tl_steer.lens.tokens import decode
-from tl_steer.robustness.drift import Drift, drift
-from tl_steer.robustness.windows import stood_before, windows_of
+from tl_steer.robustness._drift import Drift, drift
+from tl_steer.robustness._windows import stood_before, windows_of
+from tl_steer.statistics import paired_difference
 
 SAMPLING = ts.Sampling(samples=2, seed=1, stop_at_eos=False)
 TOKENS, WINDOW = 20, 6

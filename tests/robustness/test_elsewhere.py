@@ -16,12 +16,12 @@ import tl_steer as ts
 from tl_steer.demo.planted import planted
 from tl_steer.demo.planted_words import BLAME, PRAISE
 from tl_steer.demo.prompts import TEST, VALIDATION
-from tl_steer.directions.provenance import Provenance
+from tl_steer.directions import Provenance
 from tl_steer.errors import DataError, MismatchError, SteerError
-from tl_steer.evaluation.statistics import paired_difference
 from tl_steer.lens.protocol import model_info
-from tl_steer.robustness.elsewhere import Elsewhere, holds_elsewhere
-from tl_steer.robustness.film_prompts import DOMAINS, PHRASINGS, RESISTING
+from tl_steer.robustness._film_prompts import DOMAINS, PHRASINGS, RESISTING
+from tl_steer.robustness._generalization import Generalization, generalization
+from tl_steer.statistics import paired_difference
 
 SETS = {
     "at home": ["the film was very good", "a movie", "i loved it so much"],
@@ -36,9 +36,9 @@ def steering(model: Any) -> ts.Steering:
 
 
 @cache
-def found(kind: str = "bridge", more: bool = True) -> Elsewhere:
+def found(kind: str = "bridge", more: bool = True) -> Generalization:
     model = shared_model(kind, "llama")
-    return holds_elsewhere(
+    return generalization(
         model, steering(model), SETS, [JUDGE, LONG], SAMPLING, more=more, seed=4, progress=False
     )
 
@@ -54,7 +54,7 @@ def test_every_number_is_that_of_a_run_of_its_own(kind: str) -> None:
         ]
         for condition, run in zip(("unsteered", "steered"), runs, strict=True):
             assert answer.generations[name].of(condition).texts == run.texts
-        before, after = (next(iter(ts.perplexity(model, run).values())) for run in runs)
+        before, after = (next(iter(ts.metrics.perplexity(model, run).values())) for run in runs)
         for judge in (JUDGE, LONG):
             one, other = (np.array(judge(run.texts)) for run in runs)
             prompt = runs[0].frame["prompt_index"].to_numpy()
@@ -93,7 +93,7 @@ def test_the_planted_truth_holds_on_texts_of_another_topic(kind: Any) -> None:
     one = planted(0, kind=kind)
     truth = ts.Direction(one.truth, one.hook_name, 8.0, Provenance(model_info(one.model), "t"))
     sets = {"some": one.neutral(4, seed=1), "others": one.neutral(4, seed=2)}
-    answer = holds_elsewhere(
+    answer = generalization(
         one.model,
         ts.Steering(ts.Add(truth, 6.0)),
         sets,
@@ -121,7 +121,7 @@ def test_to_read_and_to_look_at() -> None:
 
 def test_nothing_stays(model: Any) -> None:
     before = hooks_of(model)
-    holds_elsewhere(model, steering(model), SETS, JUDGE, ts.Sampling(1), progress=False)
+    generalization(model, steering(model), SETS, JUDGE, ts.Sampling(1), progress=False)
     assert hooks_of(model) == before
 
 
@@ -175,10 +175,10 @@ def test_wrong_input_is_refused_before_the_model_runs(
         model.hooks(fwd_hooks=[("blocks.0.hook_resid_pre", runs)]),
         pytest.raises(error, match=says),
     ):
-        holds_elsewhere(model, **asked, sampling=SAMPLING, progress=False)
+        generalization(model, **asked, sampling=SAMPLING, progress=False)
 
 
 def test_a_judge_that_scores_too_few_is_refused() -> None:
     model = shared_model("bridge", "llama")
     with pytest.raises(DataError, match="gave 1 scores for 12 texts"):
-        holds_elsewhere(model, steering(model), SETS, Short("it"), SAMPLING, progress=False)
+        generalization(model, steering(model), SETS, Short("it"), SAMPLING, progress=False)

@@ -7,17 +7,24 @@ from typing import Any
 import pytest
 import torch
 from flips_by_hand import AT, PROMPTS, answers_of, margin_by_hand, token
-from making import SITES, architecture_of, assert_same_state, direction, own_model, state_of
-from making import shared_model as shared
+from making import (
+    SITES,
+    architecture_of,
+    assert_same_state,
+    direction,
+    own_model,
+    shared_model as shared,
+    state_of,
+)
 from models import ARCHITECTURES, KINDS
 from torch import Tensor
 
 import tl_steer as ts
+from tl_steer.dosing import dose_to_flip
 from tl_steer.errors import DataError, HookNameError, MismatchError, NonFiniteError, SteerError
 from tl_steer.lens.hook_names import site_shape
 from tl_steer.lens.tokens import tokenize
-from tl_steer.robustness.flip import dose_to_flip
-from tl_steer.robustness.perturbation import Perturbations, smallest_perturbation
+from tl_steer.robustness._perturbation import Perturbations, smallest_perturbation
 
 
 def found(model: Any, **changes: Any) -> Perturbations:

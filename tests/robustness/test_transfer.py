@@ -16,7 +16,7 @@ from torch import Tensor
 import tl_steer as ts
 from tl_steer.errors import DataError, HookNameError, MismatchError, NonFiniteError, SteerError
 from tl_steer.lens.protocol import model_info
-from tl_steer.robustness.transfer import ActivationMap, fit_map, moved_to
+from tl_steer.robustness._transfer import ActivationMap, fit_map, transfer
 
 TEXTS = ["the film was good", "a dull movie", "i loved it", "the plot was awful", "so much music"]
 
@@ -105,7 +105,7 @@ def test_moved_without_a_map_says_so() -> None:
     given = direction(model, "blocks.1.hook_resid_post")
     with pytest.raises(MismatchError, match="another model"):
         given.check_fits(relative())
-    moved = moved_to(given, relative(), at="blocks.2.hook_resid_post", scale=9.0)
+    moved = transfer(given, relative(), at="blocks.2.hook_resid_post", scale=9.0)
     moved.check_fits(relative())
     assert torch.equal(moved.vector, given.vector)
     assert (moved.hook_name, moved.scale) == ("blocks.2.hook_resid_post", 9.0)
@@ -113,7 +113,7 @@ def test_moved_without_a_map_says_so() -> None:
     assert moved.provenance.method == (
         "(random) moved from blocks.1.hook_resid_post of small-llama"
     )
-    assert moved_to(given, relative()).scale == given.scale
+    assert transfer(given, relative()).scale == given.scale
     # What it came from is as it was.
     given.check_fits(model)
     with pytest.raises(MismatchError, match="another model"):
@@ -129,7 +129,7 @@ def test_a_map_between_real_models_moves_a_direction(kind: str, orthogonal: bool
     one, two = (ts.capture(each, TEXTS, at=at, progress=False) for each in (model, other))
     through = fit_map(one, two, orthogonal=orthogonal)
     given = direction(model, at)
-    moved = moved_to(given, other, through=through)
+    moved = transfer(given, other, through=through)
     moved.check_fits(other)
     torch.testing.assert_close(moved.vector, through.matrix @ given.vector)
     assert moved.scale == two.norms[at]
@@ -145,7 +145,7 @@ def test_a_map_between_two_layers_of_one_model() -> None:
     names = ["blocks.0.hook_resid_post", "blocks.2.attn.hook_z"]
     acts = ts.capture(model, TEXTS, at=names, progress=False)
     through = fit_map(acts, acts, from_at=names[0], to_at=names[1])
-    moved = moved_to(direction(model, names[0]), model, through=through)
+    moved = transfer(direction(model, names[0]), model, through=through)
     assert moved.hook_name == names[1]
     assert moved.vector.shape == (4, 8)
     moved.check_fits(model)
@@ -184,7 +184,7 @@ def test_what_does_not_fit_is_refused(
         own = {name: infos.get(value, value) for name, value in asked["through"].items()}
         asked["through"] = some_map(**own)
     with pytest.raises(error, match=says):
-        moved_to(direction(shared_model("bridge", "llama"), AT), relative(), **asked)
+        transfer(direction(shared_model("bridge", "llama"), AT), relative(), **asked)
 
 
 @pytest.mark.parametrize(
@@ -215,6 +215,6 @@ def test_several_hook_points_have_to_be_told_apart() -> None:
 
 def test_a_direction_of_itself_may_be_moved_to_another_hook_point() -> None:
     model = own_model("bridge")
-    moved = moved_to(direction(model, AT), model, at="blocks.0.hook_mlp_out")
+    moved = transfer(direction(model, AT), model, at="blocks.0.hook_mlp_out")
     assert moved.hook_name == "blocks.0.hook_mlp_out"
     moved.check_fits(model)

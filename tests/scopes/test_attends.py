@@ -21,12 +21,12 @@ from torch import Tensor
 import tl_steer as ts
 from tl_steer.errors import HookNameError, MismatchError, SteerError
 from tl_steer.lens.context import Context
-from tl_steer.scopes.attends import AttendsTo
-from tl_steer.scopes.attention import Attention
-from tl_steer.scopes.conditions import Projects
-from tl_steer.scopes.keys import Keys
-from tl_steer.scopes.keywords import Keywords
-from tl_steer.scopes.latched import Latched
+from tl_steer.scopes._attends import AttendsTo
+from tl_steer.scopes._attention import Attention
+from tl_steer.scopes._conditions import ProjectionAbove
+from tl_steer.scopes._keys import Keys
+from tl_steer.scopes._keywords import Keywords
+from tl_steer.scopes._latched import Latched
 
 PATTERN, OTHER, WRITE = (
     "blocks.1.attn.hook_pattern",
@@ -40,9 +40,9 @@ KEYS: dict[str, Any] = {
     "words": COMMON,
     "prompt": ts.prompt,
     "positions": slice(1, 3),
-    "and": ts.AllOf(COMMON, ts.generated),
-    "or": ts.AnyOf(COMMON.last(), slice(0, 1)),
-    "not": ts.Not(COMMON),
+    "and": ts.scopes.AllOf(COMMON, ts.generated),
+    "or": ts.scopes.AnyOf(COMMON.last(), slice(0, 1)),
+    "not": ts.scopes.Not(COMMON),
     "from there on": Latched(COMMON),
 }
 
@@ -159,6 +159,8 @@ def test_what_is_no_attention_is_refused(model: Any) -> None:
     with pytest.raises(HookNameError, match="of no head"):
         AttendsTo(COMMON, PATTERN, [], above=0.1)
     with pytest.raises(SteerError, match="cannot choose what is attended to"):
-        AttendsTo(ts.Not(Projects(direction(model, WRITE), above=0.0)), PATTERN, above=0.1)
+        AttendsTo(
+            ts.scopes.Not(ProjectionAbove(direction(model, WRITE), above=0.0)), PATTERN, above=0.1
+        )
     with pytest.raises(HookNameError, match="no head 4; this model has heads 0 to 3"):
         AttendsTo(COMMON, PATTERN, [0, 4], above=0.1).check_fits(model)

@@ -1,12 +1,11 @@
 """Spans of the prompt's characters."""
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from text_passes import Bytes, Merged, assert_batch_is_alone, marked, marked_text
 
 from tl_steer.errors import SteerError
-from tl_steer.scopes.characters import Characters
+from tl_steer.scopes._characters import Characters
 
 bound = st.integers(-12, 12)
 

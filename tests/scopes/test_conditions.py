@@ -11,13 +11,13 @@ from making import TEXTS, batch_of, direction, rows_of, the_same_with_and_withou
 from torch import Tensor
 
 import tl_steer as ts
-from tl_steer.directions.provenance import Provenance
+from tl_steer.directions import Provenance
 from tl_steer.errors import MismatchError, NonFiniteError, SteerError
 from tl_steer.lens.context import Context
-from tl_steer.scopes.conditions import Projects, Similar
-from tl_steer.scopes.latched import Latched
-from tl_steer.scopes.nth_generated import NthGenerated
-from tl_steer.scopes.per_prompt import PerPrompt
+from tl_steer.scopes._conditions import CosineAbove, ProjectionAbove
+from tl_steer.scopes._latched import Latched
+from tl_steer.scopes._nth_generated import NthGenerated
+from tl_steer.scopes._per_prompt import PerPrompt
 
 READ, WRITE, Z = "blocks.1.hook_resid_post", "blocks.2.hook_mlp_out", "blocks.1.attn.hook_z"
 
@@ -63,7 +63,7 @@ def test_they_are_what_they_say(model: Any, name: str) -> None:
     acts = acts_of(model, name)
     projections = acts @ unit
     cosines = projections / acts.norm(dim=-1)
-    for kind, scores in ((Projects, projections), (Similar, cosines)):
+    for kind, scores in ((ProjectionAbove, projections), (CosineAbove, cosines)):
         above = float(scores.median()) + 1e-4
         assert torch.equal(masks(model, kind(along, above=above)), scores > above)
         assert 0 < int((scores > above).sum()) < len(scores)
@@ -74,7 +74,7 @@ def test_the_mean_of_a_prompt_is_what_capture_reads(model: Any) -> None:
     acts = ts.capture(model, TEXTS, at=READ, progress=False, prepend_bos=False)
     last = ts.capture(model, TEXTS, at=READ, read=ts.LastToken(), progress=False, prepend_bos=False)
     lengths = torch.tensor([len(row) for row in rows_of(model, TEXTS)])
-    for kind in (Projects, Similar):
+    for kind in (ProjectionAbove, CosineAbove):
         for captured, settings in ((acts, {}), (last, {"last": True})):
             scores = kind(along, above=0.0).score(captured[READ][:, None])[:, 0]
             for above in (scores.sort().values[:-1] + scores.sort().values[1:]) / 2:
@@ -92,7 +92,7 @@ def test_massive_tokens_and_the_first_do_not_count() -> None:
     acts[0, 1] *= 1000
     positions = torch.arange(6)[None]
     for above, fires in ((float(ordinary) - 0.01, True), (float(ordinary) + 0.01, False)):
-        scope = PerPrompt(Projects(_made_up(along), above=above))
+        scope = PerPrompt(ProjectionAbove(_made_up(along), above=above))
         context = Context(positions, torch.tensor([6]), positions)
         context.keep(READ, acts)
         assert scope(context).all() == fires
@@ -108,17 +108,17 @@ def gates(model: Any) -> dict[str, Any]:
     scores = (acts_of(model, READ) @ along.unit.vector).sort().values
     # Between two, where no rounding decides.
     above = float(scores[len(scores) // 2 :][:2].mean())
-    condition = Projects(along, above=above)
-    similar = Similar(direction(model, READ, seed=6), above=0.02)
+    condition = ProjectionAbove(along, above=above)
+    similar = CosineAbove(direction(model, READ, seed=6), above=0.02)
     return {
         "per token": condition,
         "similar": similar,
         "per prompt": PerPrompt(condition),
         "last of prompt": PerPrompt(similar, last=True),
-        "latched": Latched(ts.AllOf(condition, ts.generated)),
-        "and": ts.AllOf(condition, similar),
-        "or": ts.AnyOf(condition, PerPrompt(similar)),
-        "not": ts.Not(ts.AnyOf(similar, NthGenerated(0, 2))),
+        "latched": Latched(ts.scopes.AllOf(condition, ts.generated)),
+        "and": ts.scopes.AllOf(condition, similar),
+        "or": ts.scopes.AnyOf(condition, PerPrompt(similar)),
+        "not": ts.scopes.Not(ts.scopes.AnyOf(similar, NthGenerated(0, 2))),
     }
 
 
@@ -158,7 +158,7 @@ def test_a_planted_gate_fires_where_it_should(model: Any) -> None:
     write = direction(model, WRITE, seed=8)
     text = "the film was great and the plot was awful"
     tokens = torch.tensor(rows_of(model, [text]))
-    gated = ts.Add(write, 2.0, scope=Projects(along, above=middle))
+    gated = ts.Add(write, 2.0, scope=ProjectionAbove(along, above=middle))
     with torch.no_grad():
         _, plain = model.run_with_cache(tokens, names_filter=[WRITE])
         with ts.steer(model, gated):
@@ -172,7 +172,7 @@ def test_a_gate_does_not_see_its_own_effect(model: Any) -> None:
     """Firing takes the activation far below the threshold, at the place where it is read."""
     along = direction(model, READ, seed=5)
     scores = acts_of(model, READ) @ along.unit.vector
-    condition = Projects(along, above=float(scores.sort().values[7:9].mean()))
+    condition = ProjectionAbove(along, above=float(scores.sort().values[7:9].mean()))
     alone = masks(model, condition)
     steering = ts.Steering(ts.Add(-along, 100.0, scope=condition))
     batch = batch_of(model)
@@ -190,7 +190,7 @@ def test_a_gate_does_not_see_its_own_effect(model: Any) -> None:
 
 
 def test_what_it_cannot_know_is_said(model: Any) -> None:
-    gate = PerPrompt(Similar(direction(model, READ), above=0.0))
+    gate = PerPrompt(CosineAbove(direction(model, READ), above=0.0))
     steering = ts.Steering(gated=ts.Add(direction(model, WRITE), 1.0, scope=gate)).off("gated")
     if not hasattr(model, "original_model"):
         pytest.skip("the cache of a HookedTransformer is made before the first pass")
@@ -204,7 +204,7 @@ def test_what_it_cannot_know_is_said(model: Any) -> None:
 
 def test_what_does_not_fit_is_refused(model: Any) -> None:
     along = direction(model, READ)
-    for kind in (Projects, Similar):
+    for kind in (ProjectionAbove, CosineAbove):
         with pytest.raises(NonFiniteError, match="expected a number, got"):
             kind(along, above=float("nan"))
         with pytest.raises(NonFiniteError, match="zero vector"):

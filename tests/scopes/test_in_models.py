@@ -15,25 +15,27 @@ from making import (
 
 import tl_steer as ts
 from tl_steer.errors import SteerError
-from tl_steer.scopes.characters import Characters
-from tl_steer.scopes.keywords import Keywords, Matching
-from tl_steer.scopes.latched import Latched
-from tl_steer.scopes.nth_generated import NthGenerated
-from tl_steer.scopes.roles import Turns
-from tl_steer.scopes.sentences import Sentences
+from tl_steer.scopes._characters import Characters
+from tl_steer.scopes._keywords import Keywords, Regex
+from tl_steer.scopes._latched import Latched
+from tl_steer.scopes._nth_generated import NthGenerated
+from tl_steer.scopes._roles import Turns
+from tl_steer.scopes._sentences import Sentences
 
 COMMON = Keywords("the", "a", "film", "movie", "is", "was", "good", "bad", "loved", "plot", "it")
 SCOPES: dict[str, Any] = {
     "words": COMMON,
     "their last": Keywords("film was", "so much", "it").last(),
     "those after": COMMON.after(1),
-    "expression": Matching(r"[aeiou]\w+"),
+    "expression": Regex(r"[aeiou]\w+"),
     "characters": Characters(3, -2),
     "sentences": Sentences(0),
     "role": Turns("film", (("film", "film"), ("movie", "film"), ("the", "article")), ("so",)),
     "generated": NthGenerated(0, 2),
     "from there on": Latched(COMMON),
-    "together": ts.AnyOf(ts.AllOf(COMMON, ts.generated), ts.Not(Matching("[aeiou]"))),
+    "together": ts.scopes.AnyOf(
+        ts.scopes.AllOf(COMMON, ts.generated), ts.scopes.Not(Regex("[aeiou]"))
+    ),
 }
 
 

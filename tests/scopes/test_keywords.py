@@ -7,13 +7,12 @@ from typing import Any
 
 import pytest
 import regex
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from making import as_users_run_it
 from text_passes import Bytes, Merged, assert_batch_is_alone, marked, marked_text
 
 from tl_steer.errors import SteerError
-from tl_steer.scopes.keywords import Keywords, Matching
+from tl_steer.scopes._keywords import Keywords, Regex
 
 SCOPES = {
     "words": Keywords("film", "actor"),
@@ -22,8 +21,8 @@ SCOPES = {
     "cased": Keywords("Film", ignore_case=False),
     "last": Keywords("film", "naïve").last(),
     "after": Keywords("film", "café").after(3),
-    "expression": Matching(r"f\w+m"),
-    "last of expression": Matching(r"[aeiou]+").last(),
+    "expression": Regex(r"f\w+m"),
+    "last of expression": Regex(r"[aeiou]+").last(),
 }
 texts = st.lists(
     st.sampled_from(["film", "Film", "films", " ", ". ", "naïve", "café", "actor", "the ", "o"]),
@@ -106,7 +105,7 @@ def test_which_tokens_of_a_match() -> None:
     assert marked_text(Keywords("acts").after(4), words, "an actor acts") == []
     text = "an actor acts"
     assert marked_text(Keywords("actor").after(7), words, text, prompt="an actor") == [*" acts"]
-    assert marked_text(Matching(r"a\w").last().after(1), words, text) == [" ", "t", "t"]
+    assert marked_text(Regex(r"a\w").last().after(1), words, text) == [" ", "t", "t"]
 
 
 def test_longer_words_come_first_and_no_pattern_is_meant() -> None:
@@ -119,9 +118,9 @@ def test_longer_words_come_first_and_no_pattern_is_meant() -> None:
 
 def test_expressions_have_their_flags() -> None:
     words = Merged(merges=0)
-    assert marked_text(Matching(re.compile("FILM", re.IGNORECASE)), words, "film") == [*"film"]
-    assert marked_text(Matching("FILM"), words, "film") == []
-    assert marked_text(Matching("x*"), words, "film") == []
+    assert marked_text(Regex(re.compile("FILM", re.IGNORECASE)), words, "film") == [*"film"]
+    assert marked_text(Regex("FILM"), words, "film") == []
+    assert marked_text(Regex("x*"), words, "film") == []
 
 
 FOUND = {
@@ -167,14 +166,14 @@ def test_whole_words_stay_whole() -> None:
 
 def test_which_tokens_of_a_word_is_said_and_compared() -> None:
     assert repr(Keywords("film").after(2)).endswith("take=_After(n=2))")
-    assert "0x" not in repr(Keywords("film").last()) + repr(Matching("film").last())
+    assert "0x" not in repr(Keywords("film").last()) + repr(Regex("film").last())
     assert Keywords("film").last() == Keywords("film").last() != Keywords("film")
-    assert Matching("film").after(1) == Matching("film").after(1) != Matching("film").after(2)
+    assert Regex("film").after(1) == Regex("film").after(1) != Regex("film").after(2)
     assert pickle.loads(pickle.dumps(Keywords("film").last())) == Keywords("film").last()
 
 
 def test_expressions_of_the_library_regex() -> None:
-    scope = Matching(regex.compile(r"\p{Han}+"))
+    scope = Regex(regex.compile(r"\p{Han}+"))
     row = Bytes().ids("a 电影 b")
     found = marked(scope, Bytes(), row, len(row))
     assert bytes(b for b, is_in in zip(row, found, strict=True) if is_in).decode() == "电影"
@@ -193,10 +192,10 @@ def test_expressions_of_the_library_regex() -> None:
         (lambda: Keywords("film").after(0), "expected a whole number of at least 1, got 0"),
         (lambda: Keywords("film").after(1.5), "expected a whole number of at least 1, got 1.5"),
         (lambda: Keywords("film").after(True), "expected a whole number of at least 1, got True"),
-        (lambda: Matching("(film"), "no regular expression"),
-        (lambda: Matching(""), "expected a regular expression on text"),
-        (lambda: Matching(3), "expected a regular expression on text"),
-        (lambda: Matching(re.compile(b"film")), "expected a regular expression on text"),
+        (lambda: Regex("(film"), "no regular expression"),
+        (lambda: Regex(""), "expected a regular expression on text"),
+        (lambda: Regex(3), "expected a regular expression on text"),
+        (lambda: Regex(re.compile(b"film")), "expected a regular expression on text"),
     ],
 )
 def test_what_finds_nothing_is_refused(make: Any, says: str) -> None:

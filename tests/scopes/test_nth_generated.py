@@ -8,7 +8,7 @@ from text_passes import Bytes, assert_batch_is_alone, marked
 
 import tl_steer as ts
 from tl_steer.errors import SteerError
-from tl_steer.scopes.nth_generated import NthGenerated
+from tl_steer.scopes._nth_generated import NthGenerated
 
 
 @pytest.mark.parametrize("cached", [True, False])

@@ -11,9 +11,9 @@ from activations_of import AT, INFO, activations_of, two_classes
 from making import as_users_run_it
 
 import tl_steer as ts
-from tl_steer.directions.provenance import Provenance
+from tl_steer.directions import Provenance
 from tl_steer.errors import HookNameError, NonFiniteError, SteerError
-from tl_steer.scopes.positions import as_scope
+from tl_steer.scopes._positions import as_scope
 
 ALONG = ts.Direction(torch.randn(4, generator=torch.Generator().manual_seed(0)), AT, 1.0,
                      Provenance(INFO, "made up"))  # fmt: skip
@@ -38,7 +38,7 @@ class Unhashable:
 
 
 def fitted(**settings: Any) -> Any:
-    return ts.fit_threshold(activations_of(*two_classes(4, n=6, m=6)), ALONG, **settings)
+    return ts.scopes.fit_threshold(activations_of(*two_classes(4, n=6, m=6)), ALONG, **settings)
 
 
 REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
@@ -53,11 +53,17 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         "bounds such as 'a'|expected a whole number",
     ),
     "true positions": (lambda: ts.Positions(0, True), "stop=True.: expected a whole number"),
-    "no characters": (lambda: ts.Characters(4, 4), "nothing from 4 to before 4"),
-    "characters by words": (lambda: ts.Characters("film"), "whole number or None, got 'film'"),
-    "a list of no numbers": (lambda: ts.NthGenerated([]), "give numbers from 0 on"),
-    "half tokens": (lambda: ts.NthGenerated(0.5), "a list of whole numbers, got 0.5"),
-    "a token that is true": (lambda: ts.NthGenerated(True), "a list of whole numbers, got True"),
+    "no characters": (lambda: ts.scopes.Characters(4, 4), "nothing from 4 to before 4"),
+    "characters by words": (
+        lambda: ts.scopes.Characters("film"),
+        "whole number or None, got 'film'",
+    ),
+    "a list of no numbers": (lambda: ts.scopes.NthGenerated([]), "give numbers from 0 on"),
+    "half tokens": (lambda: ts.scopes.NthGenerated(0.5), "a list of whole numbers, got 0.5"),
+    "a token that is true": (
+        lambda: ts.scopes.NthGenerated(True),
+        "a list of whole numbers, got True",
+    ),
     "a word": (lambda: as_scope("film"), r"write Keywords\('film'\)"),
     "nothing": (lambda: as_scope(None), "is not a scope"),
     "a number": (lambda: as_scope(3), "is not a scope"),
@@ -65,48 +71,77 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "a direction": (lambda: as_scope(ALONG), "is not a scope"),
     "what takes two": (lambda: as_scope(lambda acts, context: context.real), "one argument"),
     "what takes none": (lambda: as_scope(lambda: None), "one argument"),
-    "a strength": (lambda: as_scope(ts.AttentionTo(WORD, PATTERN)), "one argument, the context"),
+    "a strength": (
+        lambda: as_scope(ts.strengths.AttentionShare(WORD, PATTERN)),
+        "one argument, the context",
+    ),
     "what cannot be hashed": (lambda: as_scope(Unhashable(["film"])), "cannot be hashed"),
-    "all of nothing": (lambda: ts.AllOf([]), "of no scopes"),
-    "any of a word": (lambda: ts.AnyOf("film"), "expected a scope"),
-    "what never meets": (lambda: ts.AllOf(ts.prompt, ts.generated), "at once"),
+    "all of nothing": (lambda: ts.scopes.AllOf([]), "of no scopes"),
+    "any of a word": (lambda: ts.scopes.AnyOf("film"), "expected a scope"),
+    "what never meets": (lambda: ts.scopes.AllOf(ts.prompt, ts.generated), "at once"),
     "what never meets, within": (
-        lambda: ts.AllOf(ts.AnyOf(ts.Characters(3), ts.prompt), WORD, ts.NthGenerated(0)),
+        lambda: ts.scopes.AllOf(
+            ts.scopes.AnyOf(ts.scopes.Characters(3), ts.prompt), WORD, ts.scopes.NthGenerated(0)
+        ),
         "at once",
     ),
     "what never meets, by positions": (
-        lambda: ts.AllOf(ts.Positions(-3, -1), ts.generated),
+        lambda: ts.scopes.AllOf(ts.Positions(-3, -1), ts.generated),
         "at once",
     ),
-    "not everywhere": (lambda: ts.Not(ts.everywhere), "marks nothing"),
-    "not all positions": (lambda: ts.Not(slice(None)), "marks nothing"),
-    "latched to a word": (lambda: ts.Latched("film"), "expected a scope"),
-    "a prompt's words": (lambda: ts.PerPrompt(WORD), "expected a condition"),
+    "not everywhere": (lambda: ts.scopes.Not(ts.everywhere), "marks nothing"),
+    "not all positions": (lambda: ts.scopes.Not(slice(None)), "marks nothing"),
+    "latched to a word": (lambda: ts.scopes.Latched("film"), "expected a scope"),
+    "a prompt's words": (lambda: ts.scopes.PerPrompt(WORD), "expected a condition"),
     "the last of three": (
-        lambda: ts.PerPrompt(ts.Projects(ALONG, above=0.0), last=3),
+        lambda: ts.scopes.PerPrompt(ts.scopes.ProjectionAbove(ALONG, above=0.0), last=3),
         "expected True or False, got 3",
     ),
-    "along a tensor": (lambda: ts.Projects(torch.ones(4), above=0.0), "expected a Direction"),
-    "above a word": (lambda: ts.Projects(ALONG, above="0.5"), "expected a number, got '0.5'"),
-    "above what is true": (lambda: ts.Projects(ALONG, above=True), "expected a number, got True"),
-    "above several": (lambda: ts.Similar(ALONG, above=[0.1, 0.2]), "expected a number"),
-    "above any cosine": (lambda: ts.Similar(ALONG, above=1.5), "a cosine is from -1 to 1"),
-    "all attention": (lambda: ts.AttendsTo(WORD, PATTERN, above=1.0), "a share from 0 to under 1"),
-    "negative attention": (lambda: ts.AttendsTo(WORD, PATTERN, above=-0.1), "a share from 0"),
-    "attention by words": (lambda: ts.AttendsTo(WORD, PATTERN, above="x"), "expected a number"),
+    "along a tensor": (
+        lambda: ts.scopes.ProjectionAbove(torch.ones(4), above=0.0),
+        "expected a Direction",
+    ),
+    "above a word": (
+        lambda: ts.scopes.ProjectionAbove(ALONG, above="0.5"),
+        "expected a number, got '0.5'",
+    ),
+    "above what is true": (
+        lambda: ts.scopes.ProjectionAbove(ALONG, above=True),
+        "expected a number, got True",
+    ),
+    "above several": (lambda: ts.scopes.CosineAbove(ALONG, above=[0.1, 0.2]), "expected a number"),
+    "above any cosine": (
+        lambda: ts.scopes.CosineAbove(ALONG, above=1.5),
+        "a cosine is from -1 to 1",
+    ),
+    "all attention": (
+        lambda: ts.scopes.AttendsTo(WORD, PATTERN, above=1.0),
+        "a share from 0 to under 1",
+    ),
+    "negative attention": (
+        lambda: ts.scopes.AttendsTo(WORD, PATTERN, above=-0.1),
+        "a share from 0",
+    ),
+    "attention by words": (
+        lambda: ts.scopes.AttendsTo(WORD, PATTERN, above="x"),
+        "expected a number",
+    ),
     "half a head": (
-        lambda: ts.AttendsTo(WORD, PATTERN, [0.5], above=0.1),
+        lambda: ts.scopes.AttendsTo(WORD, PATTERN, [0.5], above=0.1),
         "expected a list of whole numbers, a whole number or None; item 0 is 0.5",
     ),
-    "attention to a word": (lambda: ts.AttendsTo("film", PATTERN, above=0.1), "expected a scope"),
+    "attention to a word": (
+        lambda: ts.scopes.AttendsTo("film", PATTERN, above=0.1),
+        "expected a scope",
+    ),
     "a share of fires": (lambda: fitted(false_fires="few"), "such as 0.05, got 'few'"),
-    "a condition's name": (lambda: fitted(condition="Projects"), "expected the class"),
+    "a condition's name": (lambda: fitted(condition="ProjectionAbove"), "expected the class"),
     "a condition made": (
-        lambda: fitted(condition=ts.Projects(ALONG, above=0.0)),
+        lambda: fitted(condition=ts.scopes.ProjectionAbove(ALONG, above=0.0)),
         "expected the class",
     ),
     "no activations": (
-        lambda: ts.fit_threshold(torch.ones(3, 4), ALONG),
+        lambda: ts.scopes.fit_threshold(torch.ones(3, 4), ALONG),
         "expected Activations, got a tensor",
     ),
 }
@@ -121,10 +156,10 @@ def test_what_marks_nothing_is_refused(what: str) -> None:
 
 def test_what_is_refused_in_a_class_of_its_own() -> None:
     with pytest.raises(NonFiniteError, match="expected a number, got"):
-        ts.Projects(ALONG, above=float("inf"))
+        ts.scopes.ProjectionAbove(ALONG, above=float("inf"))
     for at in (1.5, [1.5], None):
         with pytest.raises(HookNameError, match="expected a hook name"):
-            ts.AttendsTo(WORD, at, above=0.1)  # type: ignore[arg-type]
+            ts.scopes.AttendsTo(WORD, at, above=0.1)  # type: ignore[arg-type]
 
 
 def test_an_intervention_refuses_it_when_it_is_made() -> None:
@@ -136,18 +171,22 @@ def test_an_intervention_refuses_it_when_it_is_made() -> None:
 def test_numbers_as_they_come() -> None:
     for one, four in ((np.int64(1), np.int32(4)), (torch.tensor(1), torch.tensor(4))):
         assert ts.Positions(one, four) == ts.Positions(1, 4) == as_scope(slice(one, four))
-        assert ts.Characters(one, four) == ts.Characters(1, 4)
-        assert ts.NthGenerated(one, four) == ts.NthGenerated([one, four]) == ts.NthGenerated(1, 4)
+        assert ts.scopes.Characters(one, four) == ts.scopes.Characters(1, 4)
+        assert (
+            ts.scopes.NthGenerated(one, four)
+            == ts.scopes.NthGenerated([one, four])
+            == ts.scopes.NthGenerated(1, 4)
+        )
         assert type(ts.Positions(one, four).stop) is int
         assert WORD.after(four) == WORD.after(4)
-        attends = ts.AttendsTo(WORD, PATTERN, [one], above=np.float32(0.25))
-        assert attends == ts.AttendsTo(WORD, [PATTERN], 1, above=0.25)  # type: ignore[arg-type]
+        attends = ts.scopes.AttendsTo(WORD, PATTERN, [one], above=np.float32(0.25))
+        assert attends == ts.scopes.AttendsTo(WORD, [PATTERN], 1, above=0.25)  # type: ignore[arg-type]
     assert ts.Positions(None, 3) == as_scope(slice(None, 3))  # type: ignore[arg-type]
-    assert ts.AllOf([WORD, ts.prompt]) == ts.AllOf(WORD, ts.prompt)  # type: ignore[arg-type]
-    assert ts.Projects(ALONG, above=torch.tensor(0.5)).above == 0.5  # type: ignore[arg-type]
+    assert ts.scopes.AllOf([WORD, ts.prompt]) == ts.scopes.AllOf(WORD, ts.prompt)  # type: ignore[arg-type]
+    assert ts.scopes.ProjectionAbove(ALONG, above=torch.tensor(0.5)).above == 0.5  # type: ignore[arg-type]
 
 
 def test_bounds_from_both_ends_may_enclose_something() -> None:
     for start, stop in ((0, -1), (5, -1), (-3, 9), (-3, None), (0, None), (-3, -1)):
         assert ts.Positions(start, stop).stop == stop
-        assert ts.Characters(start, stop).start == start
+        assert ts.scopes.Characters(start, stop).start == start

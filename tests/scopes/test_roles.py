@@ -19,7 +19,7 @@ from chat_templates import (
 from text_passes import Bytes, Merged, assert_batch_is_alone, marked
 
 from tl_steer.errors import SteerError
-from tl_steer.scopes.roles import role
+from tl_steer.scopes._roles import role
 
 PLAIN = (
     each("{{ m.role | capitalize }}: {{ m.content }}\n\n")
@@ -173,7 +173,7 @@ def test_no_token_of_a_marker_is_marked() -> None:
         (None, "user", "no chat template"),
         (TEMPLATES["gemma 2"].text, "system", "takes no 'system' turn"),
         (TEMPLATES["gemma 3"].text, "system", "writes the system's text into the user's"),
-        (TEMPLATES["mistral 3"].text, "system", "Matching"),
+        (TEMPLATES["mistral 3"].text, "system", "Regex"),
         (TEMPLATES["phi 3, first"].text, "system", "or leaves it out"),
         (TEMPLATES["llama 2"].text, "tool", "takes no 'tool' turn"),
         (TEMPLATES["gemma 2"].text, "model", "takes no 'model' turn"),

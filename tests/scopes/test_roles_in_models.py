@@ -95,7 +95,7 @@ def test_in_the_models_own_generate(model: Any, name: str, cached: bool) -> None
         text = written(name, turns, begun=begun)
         ids = tokenizer(text, add_special_tokens=False)["input_ids"]
         for who in ("user", "assistant"):
-            listening = Listening(ts.role(model, who))
+            listening = Listening(ts.scopes.role(model, who))
             with ts.steer(model, ts.Add(direction(model, WRITE), scope=listening)):
                 whole = model.generate(
                     torch.tensor([ids]),
@@ -121,7 +121,9 @@ def test_in_the_models_own_generate(model: Any, name: str, cached: bool) -> None
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_ours_and_the_models_generate_agree(model: Any, name: str) -> None:
     model = speaks(model, name)
-    steering = ts.Steering(ts.Add(direction(model, WRITE), 3.0, scope=ts.role(model, "user")))
+    steering = ts.Steering(
+        ts.Add(direction(model, WRITE), 3.0, scope=ts.scopes.role(model, "user"))
+    )
     prompts = ["What is a film?", "Who?"]
     sampling = ts.Sampling(3, temperature=0.0, stop_at_eos=False)
     ours = ts.generate(model, prompts, steering, sampling, chat=ts.Chat(), progress=False).frame
@@ -153,15 +155,15 @@ def test_a_systems_turn_is_written_or_refused_in_a_sentence(name: str) -> None:
             assert "at the beginning of the prompt" in str(refused.value)
             assert "jinja" not in str(refused.value).lower()
             with pytest.raises(SteerError, match=says[template.system]):
-                ts.conversations(model, ["Why?"], ["So."], system="Answer briefly.")
+                ts.data.conversations(model, ["Why?"], ["So."], system="Answer briefly.")
             return
         frame = ts.generate(model, "Why?", None, ts.Sampling(1), **ask).frame
     assert "Answer briefly." in model.tokenizer.decode(frame["prompt_tokens"][0])
     if name == "mistral 3":  # Only before a question that is not answered yet.
         with pytest.raises(SteerError, match="leaves out the system's turn"):
-            ts.conversations(model, ["Why?"], ["So."], system="Answer briefly.")
+            ts.data.conversations(model, ["Why?"], ["So."], system="Answer briefly.")
     else:
-        (text,) = ts.conversations(model, ["Why?"], ["So."], system="Answer briefly.")
+        (text,) = ts.data.conversations(model, ["Why?"], ["So."], system="Answer briefly.")
         assert text.index("Answer briefly.") < text.index("Why?") < text.index("So.")
 
 

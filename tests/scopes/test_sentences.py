@@ -5,13 +5,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from making import as_users_run_it
 from text_passes import Bytes, Merged, assert_batch_is_alone, marked, marked_text
 
 from tl_steer.errors import SteerError
-from tl_steer.scopes.sentences import Sentences, sentences
+from tl_steer.scopes._sentences import Sentences, sentences
 
 TEXT = 'It was 3.5 hours. "Was it?" It was! New line\nand more… 好。看'
 

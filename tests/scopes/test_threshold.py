@@ -8,16 +8,15 @@ import numpy as np
 import pytest
 import torch
 from activations_of import AT, INFO, Z, activations_of, moments_of, two_classes, without_classes
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 import tl_steer as ts
-from tl_steer.directions.provenance import Provenance
+from tl_steer.directions import Provenance
 from tl_steer.errors import DataError, HookNameError, MismatchError, NonFiniteError, SteerError
-from tl_steer.scopes.conditions import Projects, Similar
-from tl_steer.scopes.threshold import fit_threshold
+from tl_steer.scopes._conditions import CosineAbove, ProjectionAbove
+from tl_steer.scopes._threshold import fit_threshold
 
-KINDS: list[Any] = [Projects, Similar]
+KINDS: list[Any] = [ProjectionAbove, CosineAbove]
 scores = st.lists(st.integers(-3, 3), min_size=1, max_size=9)
 
 
@@ -76,7 +75,7 @@ def test_scores_are_those_of_the_condition() -> None:
     for condition in KINDS:
         found = fit_threshold(acts, direction(vector), false_fires=0.2, condition=condition)
         along = negative @ vector / vector.norm()
-        by_hand = along if condition is Projects else along / negative.norm(dim=-1)
+        by_hand = along if condition is ProjectionAbove else along / negative.norm(dim=-1)
         assert found.false_fires == pytest.approx(float((by_hand > found.value).float().mean()))
         assert set(found.curve) == {"threshold", "false_fires", "hits"}
         assert found.curve["false_fires"].is_monotonic_increasing

@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from kinds import one_architecture
 from making import (
     SCOPES,
@@ -25,7 +24,7 @@ from models import KINDS, hf_llama, tokenizer
 
 import tl_steer as ts
 from tl_steer.errors import SteerError
-from tl_steer.interventions.protocol import Intervention
+from tl_steer.interventions import Intervention
 from tl_steer.lens.loading import wrap
 from tl_steer.lens.protocol import dtype_of
 

@@ -14,9 +14,9 @@ from no_waiting import NoWaiting
 import tl_steer as ts
 from tl_steer.errors import SteerError, UnmarkedScopeWarning
 from tl_steer.lens.context import Context
-from tl_steer.scopes.roles import Turns
-from tl_steer.steering import in_part
-from tl_steer.steering.unmarked import Marked
+from tl_steer.scopes import Turns
+from tl_steer.steering._steered import in_part
+from tl_steer.steering._unmarked import Marked
 
 pytestmark = pytest.mark.filterwarnings("error::tl_steer.errors.UnmarkedScopeWarning")
 SITE, PATTERN = "blocks.1.hook_resid_post", "blocks.1.attn.hook_pattern"
@@ -122,15 +122,15 @@ def test_what_is_attended_to_counts_as_well(model: Any) -> None:
     at = direction(model, "blocks.2.hook_mlp_out")
     scores = "blocks.1.attn.hook_attn_scores"
     for steering in (
-        ts.Add(at, ts.AttentionTo(ABSENT, PATTERN)),
-        ts.Add(at, scope=ts.AttendsTo(ABSENT, PATTERN, above=0.0)),
-        ts.Emphasize(ABSENT, scores, ts.Rescale(100.0)),
+        ts.Add(at, ts.strengths.AttentionShare(ABSENT, PATTERN)),
+        ts.Add(at, scope=ts.scopes.AttendsTo(ABSENT, PATTERN, above=0.0)),
+        ts.interventions.Emphasize(ABSENT, scores, ts.interventions.Rescale(100.0)),
     ):
         with told() as caught, ts.steer(model, steering), torch.no_grad():
             model("the film")
         (one,) = caught
         assert "zebra" in str(one.message)
-    with ts.steer(model, ts.Add(at, ts.AttentionTo(ts.Keywords("film"), PATTERN))):
+    with ts.steer(model, ts.Add(at, ts.strengths.AttentionShare(ts.Keywords("film"), PATTERN))):
         generated_by_model(model, "the film")
 
 
@@ -147,15 +147,15 @@ def test_padding_is_no_token(model: Any) -> None:
 
 ADVICE = {
     "generated": (ts.generated, "Was so much written"),
-    "nth": (ts.NthGenerated(7), "Was so much written"),
+    "nth": (ts.scopes.NthGenerated(7), "Was so much written"),
     "positions": (slice(40, 50), "Are the texts so long"),
-    "characters": (ts.Characters(400), "Are the texts so long"),
-    "sentences": (ts.Sentences(7), "Are there so many sentences"),
-    "expression": (ts.Matching(r"\d+"), "Does it stand so in the prompts"),
+    "characters": (ts.scopes.Characters(400), "Are the texts so long"),
+    "sentences": (ts.scopes.Sentences(7), "Are there so many sentences"),
+    "expression": (ts.scopes.Regex(r"\d+"), "Does it stand so in the prompts"),
     "role": (Turns("user", (("user", "<user>"),), ()), r"chat=Chat\(\)"),
-    "together": (ts.AllOf(ts.Keywords("film"), slice(9, None)), "Do its parts meet"),
-    "one of": (ts.AnyOf(ABSENT, slice(40, None)), "Try its parts one by one"),
-    "latched": (ts.Latched(ABSENT), "Try its parts one by one"),
+    "together": (ts.scopes.AllOf(ts.Keywords("film"), slice(9, None)), "Do its parts meet"),
+    "one of": (ts.scopes.AnyOf(ABSENT, slice(40, None)), "Try its parts one by one"),
+    "latched": (ts.scopes.Latched(ABSENT), "Try its parts one by one"),
 }
 
 
@@ -173,8 +173,8 @@ def test_a_condition_that_never_fires_is_asked_about_its_threshold() -> None:
     from making import shared_model
 
     model = shared_model("bridge", "gpt2")
-    gate = ts.Projects(direction(model, "blocks.0.hook_resid_post"), above=1e6)
-    for scope in (gate, ts.PerPrompt(gate)):
+    gate = ts.scopes.ProjectionAbove(direction(model, "blocks.0.hook_resid_post"), above=1e6)
+    for scope in (gate, ts.scopes.PerPrompt(gate)):
         with pytest.warns(UnmarkedScopeWarning, match="Is the threshold too high"):
             greedy(model, "the film was good", adding(model, scope), steps=1)
 

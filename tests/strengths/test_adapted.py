@@ -10,15 +10,15 @@ from passes import split, steps, whole
 
 import tl_steer as ts
 from tl_steer.errors import DataError, HookNameError, MismatchError, NonFiniteError, SteerError
-from tl_steer.strengths.adapted import AsNeeded
-from tl_steer.strengths.schedules import LinearDecay
+from tl_steer.strengths._probe_gated import ProbeGated
+from tl_steer.strengths._schedules import LinearDecay
 
 SITE = "blocks.1.hook_resid_post"
 PROMPTS, WRITTEN = [4, 1, 2], 6
 
 
 def by_hand(
-    rows: torch.Tensor, strength: AsNeeded, context: Any, massive: float, over: Any
+    rows: torch.Tensor, strength: ProbeGated, context: Any, massive: float, over: Any
 ) -> torch.Tensor:
     unit = strength.probe.vector / strength.probe.norm
     found = torch.zeros(rows.shape[:2])
@@ -51,7 +51,7 @@ def test_the_strength_follows_the_running_mean(
     acts[1, 6] *= 100
     scope: dict[str, Any] = {"over": ts.generated} if written else {}
     probe = ts.Direction(probe.vector, SITE, 6.0, probe.provenance)
-    strength = AsNeeded(1.5, probe, full_at=ends[0], none_at=ends[1], massive=massive, **scope)
+    strength = ProbeGated(1.5, probe, full_at=ends[0], none_at=ends[1], massive=massive, **scope)
     over = (lambda p, w: w) if written else (lambda p, w: p >= 1)
     limit = float("inf") if massive is None else massive * 6.0
     expected = by_hand(acts, strength, context, limit, over)
@@ -76,10 +76,10 @@ def test_ends_are_the_means_of_the_classes(kept: Any) -> None:
     activations = kept(activations_of(positive, negative))
     along = ts.mean_difference(activations)[AT]
     unit = along.vector / along.norm
-    fitted = AsNeeded.fit(2.0, along, activations)
+    fitted = ProbeGated.fit(2.0, along, activations)
     assert fitted.full_at == pytest.approx(float((negative @ unit).mean()), rel=1e-5)
     assert fitted.none_at == pytest.approx(float((positive @ unit).mean()), rel=1e-5)
-    turned = AsNeeded.fit(-2.0, along, activations, towards_negative=True)
+    turned = ProbeGated.fit(-2.0, along, activations, towards_negative=True)
     assert (turned.full_at, turned.none_at) == (fitted.none_at, fitted.full_at)
 
 
@@ -90,30 +90,30 @@ def test_a_text_that_has_it_gets_nothing_and_one_that_lacks_it_all(model: Any) -
     with ts.steer(model, ts.Add(add, 1.5, scope=slice(0, None))):
         full = logits_of(model)
     for ends, expected in [((-2000.0, -1000.0), plain), ((1000.0, 2000.0), full)]:
-        strength = AsNeeded(1.5, probe, full_at=ends[0], none_at=ends[1], over=slice(0, None))
+        strength = ProbeGated(1.5, probe, full_at=ends[0], none_at=ends[1], over=slice(0, None))
         with ts.steer(model, ts.Add(add, strength)):
             torch.testing.assert_close(logits_of(model), expected, atol=1e-5, rtol=0)
 
 
 def test_what_it_reads_and_hands_on(model: Any) -> None:
     probe = direction(model, "blocks.0.hook_resid_post")
-    inner = AsNeeded([1.0, 2.0], direction(model, SITE), full_at=0.0, none_at=1.0)
-    outer = AsNeeded(inner, probe, full_at=0.0, none_at=1.0)
+    inner = ProbeGated([1.0, 2.0], direction(model, SITE), full_at=0.0, none_at=1.0)
+    outer = ProbeGated(inner, probe, full_at=0.0, none_at=1.0)
     assert outer.reads == ("blocks.0.hook_resid_post", SITE)
     assert outer.n_rows == 2
     assert outer.rows([1]).n_rows == 1
-    assert AsNeeded(LinearDecay(2), probe, full_at=0.0, none_at=1.0).n_rows is None
+    assert ProbeGated(LinearDecay(2), probe, full_at=0.0, none_at=1.0).n_rows is None
 
 
 def test_a_probe_behind_what_is_changed_is_refused(model: Any) -> None:
     probe = direction(model, SITE)
     early = ts.Add(
         direction(model, "blocks.0.hook_resid_post"),
-        AsNeeded(1.0, probe, full_at=0.0, none_at=1.0),
+        ProbeGated(1.0, probe, full_at=0.0, none_at=1.0),
     )
     with pytest.raises(MismatchError, match="comes later in the pass"):
         ts.steer(model, early)
-    own = ts.Add(probe, AsNeeded(1.0, probe, full_at=0.0, none_at=1.0))
+    own = ts.Add(probe, ProbeGated(1.0, probe, full_at=0.0, none_at=1.0))
     assert greedy(model, "a movie", ts.Steering(own)).frame["tokens"][0]
 
 
@@ -121,26 +121,26 @@ def test_what_is_refused(model: Any) -> None:
     probe = direction(model, SITE)
     ends = {"full_at": 0.0, "none_at": 1.0}
     with pytest.raises(NonFiniteError, match="zero vector"):
-        AsNeeded(1.0, probe * 0.0, **ends)
+        ProbeGated(1.0, probe * 0.0, **ends)
     with pytest.raises(NonFiniteError, match="none_at=inf"):
-        AsNeeded(1.0, probe, full_at=0.0, none_at=float("inf"))
+        ProbeGated(1.0, probe, full_at=0.0, none_at=float("inf"))
     with pytest.raises(SteerError, match="nothing lies between"):
-        AsNeeded(1.0, probe, full_at=1.0, none_at=1.0)
+        ProbeGated(1.0, probe, full_at=1.0, none_at=1.0)
     with pytest.raises(NonFiniteError, match="not finite"):
-        AsNeeded(float("nan"), probe, **ends)
+        ProbeGated(float("nan"), probe, **ends)
     with pytest.raises(SteerError, match=r"massive=0.5"):
-        AsNeeded(1.0, probe, massive=0.5, **ends)
+        ProbeGated(1.0, probe, massive=0.5, **ends)
     unknown = ts.Direction(probe.vector, SITE, 0.0, probe.provenance)
     with pytest.raises(MismatchError, match="massive=None"):
-        ts.steer(model, ts.Add(probe, AsNeeded(1.0, unknown, **ends)))
+        ts.steer(model, ts.Add(probe, ProbeGated(1.0, unknown, **ends)))
     activations = activations_of(*two_classes(32))
     along = ts.mean_difference(activations)[AT]
     with pytest.raises(HookNameError, match="was not captured"):
-        AsNeeded.fit(
+        ProbeGated.fit(
             1.0,
             ts.Direction(along.vector, "blocks.2.hook_mlp_out", 1.0, along.provenance),
             activations,
         )
     same = activations_of(activations.positive(AT), activations.positive(AT))
     with pytest.raises(DataError, match="cannot tell them apart"):
-        AsNeeded.fit(1.0, along, same)
+        ProbeGated.fit(1.0, along, same)

@@ -15,8 +15,8 @@ from making import (
 
 import tl_steer as ts
 from tl_steer.errors import HookNameError, NonFiniteError
-from tl_steer.scopes.keywords import Keywords
-from tl_steer.strengths.attention import AttentionTo
+from tl_steer.scopes import Keywords
+from tl_steer.strengths._attention_share import AttentionShare
 
 PATTERN, WRITE = "blocks.1.attn.hook_pattern", "blocks.1.hook_attn_out"
 WORDS = Keywords("the", "film", "a", "movie", "it", "is", "was")
@@ -27,7 +27,7 @@ def test_what_is_added_is_what_the_pattern_says(model: Any, strongest: bool) -> 
     """One row, so that columns are positions; the words stand at 0, 1 and 4."""
     ids = model.to_tokens("the film so very it and", prepend_bos=False)
     along = direction(model, WRITE)
-    strength = AttentionTo(WORDS, PATTERN, [0, 1], factor=-3.0, strongest=strongest)
+    strength = AttentionShare(WORDS, PATTERN, [0, 1], factor=-3.0, strongest=strongest)
     with torch.no_grad():
         _, plain = model.run_with_cache(ids, names_filter=[PATTERN, WRITE])
         with ts.steer(model, ts.Add(along, strength)):
@@ -41,7 +41,7 @@ def test_what_is_added_is_what_the_pattern_says(model: Any, strongest: bool) -> 
 
 @one_architecture
 def test_neither_cache_nor_batch_matter(model: Any) -> None:
-    strength = AttentionTo(WORDS, PATTERN, factor=6.0)
+    strength = AttentionShare(WORDS, PATTERN, factor=6.0)
     steering = ts.Steering(ts.Add(direction(model, "blocks.2.hook_resid_post"), strength))
     written = the_same_with_and_without_cache_and_batch(model, steering)
     assert written != generated_by_us(model, TEXTS)
@@ -50,7 +50,7 @@ def test_neither_cache_nor_batch_matter(model: Any) -> None:
 def test_padding_gets_nothing(model: Any) -> None:
     batch = batch_of(model)
     call = {"attention_mask": batch.real.long()}
-    add = ts.Add(direction(model, WRITE), AttentionTo(ts.everywhere, PATTERN))
+    add = ts.Add(direction(model, WRITE), AttentionShare(ts.everywhere, PATTERN))
     with torch.no_grad():
         _, plain = model.run_with_cache(batch.tokens, names_filter=[WRITE], **call)
         with ts.steer(model, add):
@@ -64,7 +64,7 @@ def test_padding_gets_nothing(model: Any) -> None:
 
 def test_what_does_not_fit_is_refused(model: Any) -> None:
     with pytest.raises(NonFiniteError, match="factor=inf"):
-        AttentionTo(WORDS, PATTERN, factor=float("inf"))
-    wrong = ts.Add(direction(model, WRITE), AttentionTo(WORDS, PATTERN, [7]))
+        AttentionShare(WORDS, PATTERN, factor=float("inf"))
+    wrong = ts.Add(direction(model, WRITE), AttentionShare(WORDS, PATTERN, [7]))
     with pytest.raises(HookNameError, match="no head 7"):
         ts.steer(model, wrong)

@@ -9,7 +9,7 @@ from passes import whole
 
 import tl_steer as ts
 from tl_steer.errors import MismatchError, NonFiniteError, SteerError
-from tl_steer.strengths.dose import Dose
+from tl_steer.strengths._dose import Dose
 
 
 @pytest.mark.parametrize("site", SITES)

@@ -23,11 +23,11 @@ from strengths_of import PROBED, SITE, STRENGTHS, as_needed, ellipsoid, hold
 
 import tl_steer as ts
 from tl_steer.lens.context import Context
-from tl_steer.strengths.dose import Dose
-from tl_steer.strengths.hold_projection import HoldProjection
-from tl_steer.strengths.in_distribution import WithinDistribution
-from tl_steer.strengths.product import Product
-from tl_steer.strengths.schedules import (
+from tl_steer.strengths._dose import Dose
+from tl_steer.strengths._hold_projection import HoldProjection
+from tl_steer.strengths._in_distribution import WithinDistribution
+from tl_steer.strengths._multiply import Multiply
+from tl_steer.strengths._schedules import (
     ByIndex,
     ExponentialDecay,
     FirstTokens,
@@ -52,13 +52,13 @@ NOTHING: dict[str, Callable[[Any], Any]] = {
     "WarmUp": lambda model: WarmUp(3, 0.0),
     "ByIndex": lambda model: ByIndex(lambda i: 0.0),
     "Dose": lambda model: Dose(direction(model, SITE), 0.0),
-    "Product": lambda model: Product(0.0, Dose(direction(model, SITE), 0.5)),
+    "Multiply": lambda model: Multiply(0.0, Dose(direction(model, SITE), 0.5)),
     "HoldProjection": lambda model: hold(model, at_most=0.0),
     "HoldProjection without gain": lambda model: hold(model, gain=0.0),
     "WithinDistribution": lambda model: WithinDistribution(
         direction(model, SITE), ellipsoid(model), 0.0
     ),
-    "AsNeeded": lambda model: as_needed(model, 0.0),
+    "ProbeGated": lambda model: as_needed(model, 0.0),
 }
 
 
@@ -111,11 +111,11 @@ def test_nothing_asked_for_is_nothing_done(model: Any, name: str) -> None:
         assert torch.equal(logits_of(model), plain)
 
 
-@pytest.mark.parametrize("name", ["Product", "AsNeeded"])
+@pytest.mark.parametrize("name", ["Multiply", "ProbeGated"])
 def test_rows_are_their_own(model: Any, name: str) -> None:
     made = {
-        "Product": lambda numbers: Product(numbers, LinearDecay(3)),
-        "AsNeeded": lambda numbers: as_needed(model, numbers),
+        "Multiply": lambda numbers: Multiply(numbers, LinearDecay(3)),
+        "ProbeGated": lambda numbers: as_needed(model, numbers),
     }[name]
     numbers = [2.0, 0.0, -1.0]
     steering = ts.Steering(ts.Add(direction(model, SITE), made(numbers)))

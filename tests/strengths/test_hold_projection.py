@@ -6,14 +6,13 @@ from typing import Any
 import pytest
 import torch
 from activations_of import AT, activations_of, moments_of, two_classes
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from making import direction, generated_by_us
 from passes import split, steps, whole
 
 import tl_steer as ts
 from tl_steer.errors import DataError, MismatchError, NonFiniteError, SteerError
-from tl_steer.strengths.hold_projection import HoldProjection, sums_within
+from tl_steer.strengths._hold_projection import HoldProjection, sums_within
 
 SITE = "blocks.1.hook_resid_post"
 PROMPTS, WRITTEN = [4, 1, 2], 7

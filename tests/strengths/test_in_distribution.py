@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import torch
 from activations_of import AT, INFO, activations_of, moments_of, two_classes, without_classes
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from making import direction, logits_of
 from passes import whole
 from scipy.stats import chi2
@@ -15,16 +14,10 @@ from sklearn.covariance import EmpiricalCovariance
 from sklearn.decomposition import PCA
 
 import tl_steer as ts
-from tl_steer.directions.provenance import Provenance
-from tl_steer.errors import (
-    DataError,
-    HookNameError,
-    MismatchError,
-    NonFiniteError,
-    SteerError,
-)
-from tl_steer.strengths.ellipsoid import AveragesWarning, Ellipsoid
-from tl_steer.strengths.in_distribution import WithinDistribution
+from tl_steer.directions import Provenance
+from tl_steer.errors import DataError, HookNameError, MismatchError, NonFiniteError, SteerError
+from tl_steer.strengths._ellipsoid import AveragesWarning, Ellipsoid
+from tl_steer.strengths._in_distribution import WithinDistribution
 
 D, K = 8, 3
 
@@ -154,7 +147,11 @@ def test_tokens_stay_inside_in_a_model(model: Any) -> None:
     site = "blocks.1.hook_resid_post"
     texts = ["the film was very good and i loved it", "a bad movie but the acting was great"]
     acts = ts.capture(
-        model, texts, at=site, read=ts.EveryToken(), leave_out=ts.LeaveOut(first=False)
+        model,
+        texts,
+        at=site,
+        read=ts.activations.EveryToken(),
+        leave_out=ts.activations.LeaveOut(first=False),
     )
     fitted = Ellipsoid.fit(acts, site, components=3, level=0.6)
     along = direction(model, site) * 3.0

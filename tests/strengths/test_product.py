@@ -7,8 +7,8 @@ import torch
 from passes import whole
 
 from tl_steer.errors import MismatchError, NonFiniteError, SteerError
-from tl_steer.strengths.product import Product
-from tl_steer.strengths.strength import StrengthFunction
+from tl_steer.strengths._multiply import Multiply
+from tl_steer.strengths._strength import StrengthFunction
 
 CONTEXT = whole([3, 2])
 ACTS = torch.zeros(2, 3, 4)
@@ -30,7 +30,7 @@ class Counting:
 
 
 def test_numbers_rows_and_functions() -> None:
-    product = Product(2.0, [1.0, -3.0], Counting(), torch.tensor(0.5))
+    product = Multiply(2.0, [1.0, -3.0], Counting(), torch.tensor(0.5))
     found = product(ACTS, CONTEXT)
     assert found.tolist() == [[0.0, 1.0, 2.0], [0.0, 0.0, -3.0]]
     assert product.n_rows == 2
@@ -38,22 +38,22 @@ def test_numbers_rows_and_functions() -> None:
 
 
 def test_rows_in_the_order_asked_for() -> None:
-    product = Product([1.0, 2.0, 4.0], Counting()).rows([2, 0])
+    product = Multiply([1.0, 2.0, 4.0], Counting()).rows([2, 0])
     assert product.n_rows == 2
     assert product(ACTS, CONTEXT).tolist() == [[0.0, 4.0, 8.0], [0.0, 0.0, 1.0]]
 
 
 def test_a_product_of_products() -> None:
-    product = Product(Product(3.0, Counting()), Product([1.0, 2.0]))
+    product = Multiply(Multiply(3.0, Counting()), Multiply([1.0, 2.0]))
     assert product(ACTS, CONTEXT).tolist() == [[0.0, 3.0, 6.0], [0.0, 0.0, 6.0]]
     assert (product.n_rows, product.reads) == (2, Counting.reads)
     assert product.rows([1]).n_rows == 1
-    assert Product(1.0).n_rows is None
+    assert Multiply(1.0).n_rows is None
 
 
 def test_each_factor_may_refuse(model: Any) -> None:
     one, other = Counting(), Counting()
-    Product(one, 2.0, Product(other)).check_fits(model, "blocks.1.hook_mlp_out")
+    Multiply(one, 2.0, Multiply(other)).check_fits(model, "blocks.1.hook_mlp_out")
     assert one.asked == other.asked == ["blocks.1.hook_mlp_out"]
 
 
@@ -72,10 +72,10 @@ def flat(acts: Any, context: Any) -> Any:
 )
 def test_what_is_refused(factors: Any, error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=says):
-        Product(*factors)
+        Multiply(*factors)
 
 
 def test_a_factor_of_another_shape() -> None:
     wrong: StrengthFunction = flat
     with pytest.raises(SteerError, match=r"\(batch, position\) is wanted"):
-        Product(2.0, wrong)(ACTS, CONTEXT)
+        Multiply(2.0, wrong)(ACTS, CONTEXT)

@@ -8,7 +8,7 @@ import torch
 from passes import split, steps, whole
 
 from tl_steer.errors import NonFiniteError, SteerError
-from tl_steer.strengths.schedules import (
+from tl_steer.strengths._schedules import (
     ByIndex,
     ExponentialDecay,
     FirstTokens,

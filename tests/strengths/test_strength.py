@@ -10,7 +10,7 @@ from models import tokenizer
 import tl_steer as ts
 from tl_steer.errors import MismatchError, NonFiniteError, SteerError
 from tl_steer.lens.context import Context
-from tl_steer.strengths.strength import as_strength
+from tl_steer.strengths._strength import as_strength
 
 SITE = SITES[0]
 
@@ -92,7 +92,7 @@ def test_a_schedule_needs_to_know_where_the_prompt_ends() -> None:
     model.tokenizer = tokenizer()
     model.tokenizer.padding_side = "right"
     batch = batch_of(model, TEXTS[:2], "right")
-    with ts.steer(model, ts.Add(direction(model, SITE), ts.FirstTokens(2, 1.0))):
+    with ts.steer(model, ts.Add(direction(model, SITE), ts.strengths.FirstTokens(2, 1.0))):
         with pytest.raises(MismatchError, match="came without an attention mask"):
             model(batch.tokens)
         model(batch.tokens, attention_mask=batch.real.long())

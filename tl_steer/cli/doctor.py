@@ -8,8 +8,8 @@ import torch
 from packaging.requirements import Requirement
 
 from tl_steer.cli.own import Found
-from tl_steer.data.packaged_model import packaged_model
-from tl_steer.generation.generate import generate
+from tl_steer.data import packaged_model
+from tl_steer.generation import generate
 from tl_steer.lens.forward import run_logits
 from tl_steer.lens.protocol import device_of
 from tl_steer.lens.tokens import Batch

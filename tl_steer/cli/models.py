@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tl_steer.data.packaged_model import packaged_model
+from tl_steer.data import packaged_model
 from tl_steer.lens.loading import load_hub, load_local
 from tl_steer.lens.protocol import SteerableModel
 

@@ -4,15 +4,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tl_steer.activations.capture import capture
-from tl_steer.data.contrast import ContrastSet
-from tl_steer.diagnostics.diagnosis import diagnose
-from tl_steer.directions.direction import Direction
-from tl_steer.directions.directions import Directions
-from tl_steer.directions.mean_difference import mean_difference
+from tl_steer.activations import capture
+from tl_steer.data import ContrastSet
+from tl_steer.diagnostics import diagnose
+from tl_steer.directions import Direction, Directions, mean_difference
 from tl_steer.errors import DataError, FileError, SteerError
-from tl_steer.generation.generate import compare
-from tl_steer.interventions.add import Add
+from tl_steer.generation import compare
+from tl_steer.interventions import Add
 from tl_steer.lens.hook_names import layer_of
 from tl_steer.lens.protocol import SteerableModel
 from tl_steer.lens.tokens import Chat

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, replace
 
-from tl_steer.directions.directions import Directions
-from tl_steer.interventions.add import Add
+from tl_steer.directions import Directions
+from tl_steer.interventions import Add
 from tl_steer.steering import Steering
 
 

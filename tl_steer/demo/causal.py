@@ -7,30 +7,30 @@ import pandas as pd
 import torch
 from scipy.stats import spearmanr
 
-from tl_steer.activations.capture import capture
-from tl_steer.causal.attribution_patching import attribution_patching
-from tl_steer.causal.direct_effect import direct_effect
-from tl_steer.causal.localization import Localization
-from tl_steer.causal.localize import localize
-from tl_steer.causal.metrics import LogitDifference
-from tl_steer.causal.path_effects import PathEffects
-from tl_steer.causal.positions import EachPosition
-from tl_steer.causal.steering_at import steering_at
-from tl_steer.causal.verify import Verification, verify
-from tl_steer.data.reviews import rotten_tomatoes
+from tl_steer.activations import capture
+from tl_steer.causal import (
+    EachPosition,
+    Localization,
+    LogitDifference,
+    PathEffects,
+    Verification,
+    attribution_patching,
+    direct_effect,
+    localize,
+    steering_at,
+    verify,
+)
+from tl_steer.data import rotten_tomatoes
 from tl_steer.demo.minimal_pairs import ANSWERS, minimal_pairs
 from tl_steer.demo.prompts import TEST, VALIDATION
-from tl_steer.directions.direction import Direction
-from tl_steer.directions.directions import Directions
-from tl_steer.directions.mean_difference import mean_difference
-from tl_steer.evaluation.measure import measure
-from tl_steer.evaluation.sentiment_judge import sentiment_judge
-from tl_steer.generation.generate import compare
-from tl_steer.generation.sampling import Sampling
-from tl_steer.interventions.add import Add
+from tl_steer.directions import Direction, Directions, mean_difference
+from tl_steer.dosing import dose_at_kl
+from tl_steer.generation import Sampling, compare
+from tl_steer.interventions import Add
+from tl_steer.judges import sentiment_judge
 from tl_steer.lens.protocol import SteerableModel
+from tl_steer.metrics import measure
 from tl_steer.steering import Steering
-from tl_steer.tuning.equal_kl import dose_at_kl
 
 METRIC = LogitDifference(*ANSWERS)
 OUTPUTS = ("blocks.*.hook_attn_out", "blocks.*.hook_mlp_out")

@@ -5,7 +5,14 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from tl_steer.data.packaged_model import packaged_model
+from tl_steer.causal import (
+    attribution_scatter,
+    head_heatmap,
+    layer_effects,
+    path_figure,
+    position_heatmap,
+)
+from tl_steer.data import packaged_model
 from tl_steer.demo.causal import (
     STREAM,
     Located,
@@ -16,15 +23,8 @@ from tl_steer.demo.causal import (
     sentiment_directions,
 )
 from tl_steer.demo.output import markdown, require_device, require_writable
-from tl_steer.evaluation.causal_figures import (
-    attribution_scatter,
-    head_heatmap,
-    layer_effects,
-    position_heatmap,
-)
-from tl_steer.evaluation.path_figure import path_figure
-from tl_steer.evaluation.plots import figure_png
-from tl_steer.reports.tables import write_csv
+from tl_steer.drawing.plots import figure_png
+from tl_steer.reports import write_csv
 
 LIMIT = 0.2
 """Nats of the next token, at which ways to steer are compared."""

@@ -7,30 +7,20 @@ import numpy as np
 import pandas as pd
 import torch
 
-from tl_steer.activations.activations import Activations
-from tl_steer.activations.capture import capture
-from tl_steer.data.own_sets import formal_informal
-from tl_steer.data.reviews import rotten_tomatoes
+from tl_steer.activations import Activations, capture
+from tl_steer.data import formal_informal, rotten_tomatoes
 from tl_steer.demo.prompts import TEST
 from tl_steer.demo.two_subjects import TEXTS, Kept, divergences
-from tl_steer.diagnostics.interference import Interference, interference
-from tl_steer.directions.direction import Direction
-from tl_steer.directions.mean_difference import mean_difference
-from tl_steer.evaluation.judges import Judge
-from tl_steer.evaluation.measure import measure
-from tl_steer.evaluation.sentiment_judge import sentiment_judge
-from tl_steer.evaluation.trained_judge import TrainedJudge, train_judge
-from tl_steer.generation.generate import compare
-from tl_steer.generation.sampling import Sampling
-from tl_steer.interventions.add import Add
+from tl_steer.diagnostics import Interference, interference
+from tl_steer.directions import Direction, mean_difference
+from tl_steer.generation import Sampling, compare
+from tl_steer.interventions import Add
+from tl_steer.judges import Judge, TrainedJudge, sentiment_judge, train_judge
 from tl_steer.lens.protocol import SteerableModel
-from tl_steer.scopes.conditions import Projects
-from tl_steer.scopes.keywords import Keywords
-from tl_steer.scopes.threshold import fit_threshold
+from tl_steer.metrics import measure
+from tl_steer.scopes import Keywords, ProjectionAbove, fit_threshold
 from tl_steer.steering import Steering
-from tl_steer.strengths.adapted import AsNeeded
-from tl_steer.strengths.attention import AttentionTo
-from tl_steer.strengths.strength import Strength
+from tl_steer.strengths import AttentionShare, ProbeGated, Strength
 
 AT, PROBED = "blocks.15.hook_resid_post", "blocks.12.hook_resid_post"
 PATTERNS = tuple(f"blocks.{layer}.attn.hook_pattern" for layer in range(8, 15))
@@ -108,7 +98,7 @@ def as_needed(given: Ready) -> pd.DataFrame:
         for dose in doses:
             strength: Strength = given.joy.strength_for(dose=dose)
             if kind == "as needed":
-                strength = AsNeeded.fit(strength, probe, given.train)
+                strength = ProbeGated.fit(strength, probe, given.train)
             conditions[f"{kind} {dose:.3g}"] = Steering(Add(given.joy, strength))
     table = _measured(given, conditions)
     frame = pd.DataFrame(
@@ -134,7 +124,7 @@ def only_negative(given: Ready, *, false_fires: float = 0.1) -> pd.DataFrame:
         ``positive`` reviews on which it fires.
     """
     against = _turned(given.train)
-    gate = fit_threshold(against, -given.joy, false_fires=false_fires, condition=Projects)
+    gate = fit_threshold(against, -given.joy, false_fires=false_fires, condition=ProjectionAbove)
     rows = {"fitted on": gate.rates(against), "held out": gate.rates(_turned(given.held_out))}
     return pd.DataFrame.from_dict(rows, orient="index", columns=["negative", "positive"])
 
@@ -156,7 +146,7 @@ def about_the_film(given: Ready, *, doses: Sequence[float] = DOSES) -> pd.DataFr
         "by attention": [
             (
                 8 * dose,
-                AttentionTo(words, PATTERNS, factor=given.joy.strength_for(dose=8 * dose)),
+                AttentionShare(words, PATTERNS, factor=given.joy.strength_for(dose=8 * dose)),
             )
             for dose in doses
         ],

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from tl_steer.data.packaged_model import packaged_model
+from tl_steer.data import packaged_model
 from tl_steer.demo.estimators import AT, DOSE, Sizes, compare_estimators, predicted
 from tl_steer.demo.output import markdown, require_device, require_writable
 from tl_steer.demo.planted_table import SIZES, planted_table
-from tl_steer.reports.tables import write_csv
+from tl_steer.reports import write_csv
 
 _log = logging.getLogger(__name__)
 

@@ -8,33 +8,33 @@ import pandas as pd
 import torch
 from scipy.stats import spearmanr
 
-from tl_steer.activations.activations import Activations
-from tl_steer.activations.capture import capture
-from tl_steer.activations.first_of_each import first_of_each
-from tl_steer.data.contrast import ContrastSet
-from tl_steer.data.own_sets import neutral_background, past_present
-from tl_steer.data.preferences import Preferences
-from tl_steer.data.reviews import rotten_tomatoes
+from tl_steer.activations import Activations, capture, first_of_each
+from tl_steer.data import (
+    ContrastSet,
+    Preferences,
+    neutral_background,
+    past_present,
+    rotten_tomatoes,
+)
 from tl_steer.demo.prompts import TEST
-from tl_steer.diagnostics.diagnosis import diagnose
-from tl_steer.directions.direction import Direction
-from tl_steer.directions.directions import Directions
-from tl_steer.directions.logistic_probe import logistic_probe
-from tl_steer.directions.mean_centring import mean_centring
-from tl_steer.directions.mean_difference import mean_difference
-from tl_steer.directions.principal_component import principal_component
-from tl_steer.directions.scaling import part_along
-from tl_steer.directions.whitened_mean_difference import whitened_mean_difference
-from tl_steer.evaluation.measure import measure
-from tl_steer.evaluation.sentiment_judge import sentiment_judge
-from tl_steer.generation.generate import compare
-from tl_steer.generation.sampling import Sampling
-from tl_steer.interventions.add import Add
+from tl_steer.diagnostics import diagnose
+from tl_steer.directions import (
+    Direction,
+    Directions,
+    logistic_probe,
+    mean_centring,
+    mean_difference,
+    part_along,
+    principal_component,
+    whitened_mean_difference,
+)
+from tl_steer.generation import Sampling, compare
+from tl_steer.interventions import Add
+from tl_steer.judges import sentiment_judge
 from tl_steer.lens.protocol import SteerableModel
+from tl_steer.metrics import measure
 from tl_steer.steering import Steering
-from tl_steer.tuning.bipo import bipo
-from tl_steer.tuning.melbo import melbo
-from tl_steer.tuning.reft import reft_r1
+from tl_steer.trained import bipo, melbo, reft_r1
 
 AT, UNTIL = "blocks.15.hook_resid_post", "blocks.24.hook_resid_post"
 DOSE = 0.2

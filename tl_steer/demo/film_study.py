@@ -5,26 +5,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tl_steer.activations.capture import capture
-from tl_steer.data.own_sets import neutral_background
-from tl_steer.data.packaged_model import packaged_model
-from tl_steer.data.reviews import rotten_tomatoes
+from tl_steer.activations import capture
+from tl_steer.data import neutral_background, packaged_model, rotten_tomatoes
 from tl_steer.demo.output import markdown, require_device, require_writable
 from tl_steer.demo.prompts import TEST, VALIDATION
-from tl_steer.directions.direction import Direction
-from tl_steer.directions.logistic_probe import logistic_probe
-from tl_steer.directions.mean_difference import mean_difference
-from tl_steer.directions.principal_component import principal_component
-from tl_steer.directions.whitened_mean_difference import whitened_mean_difference
-from tl_steer.evaluation.sentiment_judge import sentiment_judge
-from tl_steer.evaluation.vader import vader_judge
-from tl_steer.experiments.control_conditions import Controls
-from tl_steer.experiments.study import study
-from tl_steer.generation.sampling import Sampling
+from tl_steer.directions import (
+    Direction,
+    logistic_probe,
+    mean_difference,
+    principal_component,
+    whitened_mean_difference,
+)
+from tl_steer.experiments import Controls, study
+from tl_steer.generation import Sampling
+from tl_steer.judges import sentiment_judge, vader_judge
 from tl_steer.lens.protocol import SteerableModel
-from tl_steer.reports.results import StudyResults
-from tl_steer.reports.verdicts import headline
-from tl_steer.robustness.film_prompts import PHRASINGS, RESISTING
+from tl_steer.reports import StudyResults, headline
+from tl_steer.robustness import PHRASINGS, RESISTING
 
 _log = logging.getLogger(__name__)
 

@@ -6,13 +6,18 @@ from pathlib import Path
 
 import pandas as pd
 
-from tl_steer.activations.capture import capture
-from tl_steer.data.packaged_model import packaged_model
-from tl_steer.data.reviews import rotten_tomatoes
+from tl_steer.activations import capture
+from tl_steer.data import packaged_model, rotten_tomatoes
 from tl_steer.demo.output import require_device, require_writable
 from tl_steer.demo.prompts import TEST
-from tl_steer.directions.mean_difference import mean_difference
-from tl_steer.evaluation.html_report import (
+from tl_steer.directions import mean_difference
+from tl_steer.drawing.plots import cell_bars, figure_png
+from tl_steer.generation import Generations, Sampling, compare
+from tl_steer.interventions import Add
+from tl_steer.judges import sentiment_judge
+from tl_steer.metrics import measure
+from tl_steer.page.html import escaped
+from tl_steer.page.html_report import (
     facts_html,
     numbers_html,
     page_html,
@@ -20,14 +25,6 @@ from tl_steer.evaluation.html_report import (
     section_html,
     side_by_side_html,
 )
-from tl_steer.evaluation.measure import measure
-from tl_steer.evaluation.plots import cell_bars, figure_png
-from tl_steer.evaluation.sentiment_judge import sentiment_judge
-from tl_steer.generation.generate import compare
-from tl_steer.generation.generations import Generations
-from tl_steer.generation.sampling import Sampling
-from tl_steer.html import escaped
-from tl_steer.interventions.add import Add
 from tl_steer.steering import Steering
 
 LAYER, DOSE, REVIEWS, SHOWN = 15, 0.25, 48, 3

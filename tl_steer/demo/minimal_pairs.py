@@ -5,7 +5,7 @@ activations can be exchanged token by token. Each was kept only for that: none w
 what the model makes of it.
 """
 
-from tl_steer.data.contrast import ContrastSet
+from tl_steer.data import ContrastSet
 
 ANSWERS = (" good", " bad")
 """What the two prompts of a pair ask for."""

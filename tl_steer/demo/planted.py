@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from tl_steer.data.contrast import ContrastSet
+from tl_steer.data import ContrastSet
 from tl_steer.demo.planted_words import ALL, BAD, BLAME, GOOD, PRAISE, SPECIAL, TOPICS
 from tl_steer.errors import DataError
 from tl_steer.lens.loading import Kind, wrap

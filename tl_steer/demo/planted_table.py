@@ -7,18 +7,19 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from tl_steer.activations.activations import Activations
-from tl_steer.activations.capture import capture
-from tl_steer.activations.first_of_each import first_of_each
+from tl_steer.activations import Activations, capture, first_of_each
 from tl_steer.demo.planted import Planted, planted
-from tl_steer.directions.directions import Directions
-from tl_steer.directions.leace import leace
-from tl_steer.directions.logistic_probe import logistic_probe
-from tl_steer.directions.mean_centring import mean_centring
-from tl_steer.directions.mean_difference import mean_difference
-from tl_steer.directions.paired_difference import paired_mean_difference
-from tl_steer.directions.principal_component import paired_principal_component, principal_component
-from tl_steer.directions.whitened_mean_difference import whitened_mean_difference
+from tl_steer.directions import (
+    Directions,
+    leace,
+    logistic_probe,
+    mean_centring,
+    mean_difference,
+    paired_mean_difference,
+    paired_principal_component,
+    principal_component,
+    whitened_mean_difference,
+)
 from tl_steer.errors import SteerError
 
 SIZES = (8, 16, 32, 64, 128, 256, 512, 1024)

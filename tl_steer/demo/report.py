@@ -5,8 +5,8 @@ from matplotlib.figure import Figure
 
 from tl_steer.demo.results import Results, SiteResult
 from tl_steer.demo.search import PERPLEXITY_LIMIT
-from tl_steer.evaluation.html_report import render_report
-from tl_steer.evaluation.plots import cell_bars, dose_effect, layer_curve
+from tl_steer.drawing.plots import cell_bars, dose_effect, layer_curve
+from tl_steer.page.html_report import render_report
 
 _EXAMPLES = 16
 _COLUMNS = ("sentiment", "sentiment_low", "sentiment_high", "vader", "perplexity", "distinct_2")

@@ -7,8 +7,8 @@ import pandas as pd
 
 from tl_steer.demo.candidate import Candidate
 from tl_steer.demo.search import Choice
-from tl_steer.directions.directions import Directions
-from tl_steer.generation.generations import Generations
+from tl_steer.directions import Directions
+from tl_steer.generation import Generations
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,27 +11,20 @@ from time import monotonic
 
 import pandas as pd
 
-from tl_steer.activations.capture import capture
-from tl_steer.data.packaged_model import packaged_model
-from tl_steer.data.reviews import rotten_tomatoes
+from tl_steer.activations import capture
+from tl_steer.data import packaged_model, rotten_tomatoes
 from tl_steer.demo.candidate import Candidate, random_directions
 from tl_steer.demo.output import require_device, require_writable
 from tl_steer.demo.report import page
 from tl_steer.demo.results import Results, SiteResult
 from tl_steer.demo.search import JUDGE, Choice, search
 from tl_steer.demo.settings import Settings
-from tl_steer.diagnostics.separation import separation
-from tl_steer.directions.directions import Directions
-from tl_steer.directions.mean_difference import mean_difference
-from tl_steer.directions.measured import DominatedDirectionWarning
-from tl_steer.evaluation.judges import Judge
-from tl_steer.evaluation.measure import measure
-from tl_steer.evaluation.sentiment_judge import sentiment_judge
-from tl_steer.evaluation.vader import vader_judge
-from tl_steer.generation.generate import compare
-from tl_steer.generation.generations import Generations
-from tl_steer.generation.sampling import Sampling
+from tl_steer.diagnostics import separation
+from tl_steer.directions import Directions, DominatedDirectionWarning, mean_difference
+from tl_steer.generation import Generations, Sampling, compare
+from tl_steer.judges import Judge, sentiment_judge, vader_judge
 from tl_steer.lens.protocol import SteerableModel, device_of
+from tl_steer.metrics import measure
 from tl_steer.steering import Steering
 
 _log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from tl_steer.demo.candidate import Candidate
 from tl_steer.errors import SteerError
 
 Measured = Callable[[Mapping[str, Candidate]], pd.DataFrame]
-"""Writes and measures under several conditions; see :func:`tl_steer.evaluation.measure.measure`."""
+"""Writes and measures under several conditions; see :func:`tl_steer.metrics.measure`."""
 
 UNSTEERED = "unsteered"
 JUDGE = "sentiment"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tl_steer.demo.candidate import Candidate
 from tl_steer.demo.prompts import TEST, VALIDATION
-from tl_steer.generation.sampling import Sampling
+from tl_steer.generation import Sampling
 
 RESID, MLP = "hook_resid_post", "hook_mlp_out"
 

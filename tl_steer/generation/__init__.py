@@ -1,1 +1,5 @@
 """Text with and without steering, and what is kept of it."""
+
+from tl_steer.front import front_of
+
+__getattr__, __dir__, __all__ = front_of(__name__, __file__)

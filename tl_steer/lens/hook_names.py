@@ -10,9 +10,7 @@ from collections.abc import Sequence
 from tl_steer.errors import HookNameError
 from tl_steer.lens.protocol import Host, SteerableModel, is_bridge
 from tl_steer.lens.refusals import absent, refused
-from tl_steer.lens.sites import ATTENTION_SITES as ATTENTION_SITES
-from tl_steer.lens.sites import VECTOR_SITES as _SITES
-from tl_steer.lens.sites import sites_of
+from tl_steer.lens.sites import ATTENTION_SITES, VECTOR_SITES, sites_of
 
 _ORDER = (
     "hook_resid_pre",
@@ -171,10 +169,10 @@ def _require_right(model: SteerableModel, name: str, *, writing: bool = False) -
 
 def _parts(name: str) -> tuple[str, str]:
     match = _BLOCK.fullmatch(name)
-    if match is None or match["site"] not in _SITES:
+    if match is None or match["site"] not in VECTOR_SITES:
         raise HookNameError(
             f"{name!r} is not a hook name that can be steered. Names look like "
-            f'"blocks.7.hook_resid_post"; after the block may stand {", ".join(_SITES)}.'
+            f'"blocks.7.hook_resid_post"; after the block may stand {", ".join(VECTOR_SITES)}.'
         )
     return match["layer"], match["site"]
 

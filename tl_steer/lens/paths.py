@@ -16,8 +16,8 @@ from tl_steer.arguments import checked
 from tl_steer.errors import SteerError
 from tl_steer.lens.dropout import require_no_dropout
 from tl_steer.lens.forward import run_logits
-from tl_steer.lens.hook_names import ATTENTION_SITES
 from tl_steer.lens.protocol import Host, SteerableModel, is_bridge
+from tl_steer.lens.sites import ATTENTION_SITES
 from tl_steer.lens.twin import PlainModel, Twin
 from tl_steer.lens.twin_building import UnfitError
 from tl_steer.lens.twin_checks import differences
@@ -47,7 +47,7 @@ def use_path(path: Path | None) -> Iterator[None]:
 
     Example:
         >>> with ts.use_path("bridge"):
-        ...     ts.measure(model, written, judges)
+        ...     ts.metrics.measure(model, written, judges)
     """
     if path not in (None, "twin", "bridge"):
         raise SteerError(f"path={path!r}: Expected 'twin', 'bridge' or None.")

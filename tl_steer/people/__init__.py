@@ -1,1 +1,5 @@
 """People as judges: blind rating sheets, and how far the raters agree."""
+
+from tl_steer.front import front_of
+
+__getattr__, __dir__, __all__ = front_of(__name__, __file__)

@@ -1,1 +1,5 @@
 """Which tokens an intervention touches."""
+
+from tl_steer.front import front_of
+
+__getattr__, __dir__, __all__ = front_of(__name__, __file__)

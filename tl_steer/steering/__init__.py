@@ -1,7 +1,5 @@
 """Interventions together: as plain ``fwd_hooks``, and as a block."""
 
-from tl_steer.steering.given import SteeringLike, as_steering
-from tl_steer.steering.steered import Steered, in_part, steer
-from tl_steer.steering.steering import Steering
+from tl_steer.front import front_of
 
-__all__ = ["Steered", "Steering", "SteeringLike", "as_steering", "in_part", "steer"]
+__getattr__, __dir__, __all__ = front_of(__name__, __file__)

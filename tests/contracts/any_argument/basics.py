@@ -8,8 +8,8 @@ from making import direction, own_model
 from strengths_of import SITE as AT
 
 import tl_steer as ts
-from tl_steer.evaluation.statistics import Interval
 from tl_steer.lens.protocol import model_info
+from tl_steer.statistics import Interval
 
 EARLY, Z = "blocks.0.hook_resid_post", "blocks.1.attn.hook_z"
 PATTERN = "blocks.1.attn.hook_pattern"

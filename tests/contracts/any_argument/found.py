@@ -11,7 +11,7 @@ from making import direction
 from strengths_of import ellipsoid
 
 import tl_steer as ts
-from tl_steer.causal.experiment import Experiment, experiment_of
+from tl_steer.causal import Experiment, experiment_of
 
 
 class Found(Basics):
@@ -45,8 +45,8 @@ class Found(Basics):
     @cached_property
     def experiment(self) -> Experiment:
         return experiment_of(
-            self.model, self.same_length, self.metric, at=AT, mode=ts.Denoising(),
-            positions=ts.AllPositions(), along=None, prepend_bos=None, chat=None,
+            self.model, self.same_length, self.metric, at=AT, mode=ts.causal.Denoising(),
+            positions=ts.causal.AllPositions(), along=None, prepend_bos=None, chat=None,
         )  # fmt: skip
 
     @cached_property
@@ -58,72 +58,76 @@ class Found(Basics):
         )
 
     @cached_property
-    def metric(self) -> ts.LogitDifference:
-        return ts.LogitDifference("good", "bad")
+    def metric(self) -> ts.causal.LogitDifference:
+        return ts.causal.LogitDifference("good", "bad")
 
     @cached_property
-    def localized(self) -> ts.Localization:
+    def localized(self) -> ts.causal.Localization:
         return ts.localize(
             self.model, self.same_length, self.metric, at="blocks.*.hook_resid_post",
             progress=False,
         )  # fmt: skip
 
     @cached_property
-    def heads_localized(self) -> ts.Localization:
+    def heads_localized(self) -> ts.causal.Localization:
         return ts.localize(
             self.model, self.same_length, self.metric, at=Z,
-            by=ts.attribution_patching, progress=False,
+            by=ts.causal.attribution_patching, progress=False,
         )  # fmt: skip
 
     @cached_property
-    def positions_localized(self) -> ts.Localization:
+    def positions_localized(self) -> ts.causal.Localization:
         return ts.localize(
             self.model, self.same_length, self.metric, at="blocks.*.hook_resid_post",
-            positions=ts.EachPosition(), progress=False,
+            positions=ts.causal.EachPosition(), progress=False,
         )  # fmt: skip
 
     @cached_property
-    def certain(self) -> ts.Localization:
+    def certain(self) -> ts.causal.Localization:
         """As if the effects had been told from none."""
         frame = self.localized.frame.assign(low=1.0, high=2.0, effect=1.5)
         return replace(self.localized, frame=frame)
 
     @cached_property
-    def verified(self) -> ts.Verification:
-        return ts.verify(self.localized, k=2, progress=False)
+    def verified(self) -> ts.causal.Verification:
+        return ts.causal.verify(self.localized, k=2, progress=False)
 
     @cached_property
-    def paths(self) -> ts.PathEffects:
-        return ts.direct_effect(self.model, PROMPTS, self.direction, self.metric, progress=False)
+    def paths(self) -> ts.causal.PathEffects:
+        return ts.causal.direct_effect(
+            self.model, PROMPTS, self.direction, self.metric, progress=False
+        )
 
     @cached_property
-    def few_shot(self) -> ts.FewShot:
-        return ts.few_shot(WORDS, shots=2, n=2)
+    def few_shot(self) -> ts.causal.FewShot:
+        return ts.causal.few_shot(WORDS, shots=2, n=2)
 
     @cached_property
     def threshold(self) -> Any:
-        return ts.fit_threshold(self.activations, self.direction)
+        return ts.scopes.fit_threshold(self.activations, self.direction)
 
     @cached_property
-    def ellipsoid(self) -> ts.Ellipsoid:
+    def ellipsoid(self) -> ts.strengths.Ellipsoid:
         return ellipsoid(self.model)
 
     @cached_property
-    def conceptor(self) -> ts.Conceptor:
+    def conceptor(self) -> ts.directions.Conceptor:
         return conceptor(self.model, AT)
 
     @cached_property
-    def erasure(self) -> ts.Erasure:
+    def erasure(self) -> ts.directions.LeaceEraser:
         return erasure(self.model, AT)
 
     @cached_property
-    def transport(self) -> ts.TransportMap:
+    def transport(self) -> ts.directions.TransportMap:
         return transport(self.model, AT)
 
     @cached_property
-    def preferences(self) -> ts.Preferences:
-        return ts.Preferences(PROMPTS, ["good", "great", "so good"], ["bad", "awful", "so bad"])
+    def preferences(self) -> ts.data.Preferences:
+        return ts.data.Preferences(
+            PROMPTS, ["good", "great", "so good"], ["bad", "awful", "so bad"]
+        )
 
     @cached_property
-    def questions(self) -> ts.MultipleChoice:
-        return ts.MultipleChoice(["the film was", "a movie is"], [["good", "bad"]] * 2, [0, 1])
+    def questions(self) -> ts.data.MultipleChoice:
+        return ts.data.MultipleChoice(["the film was", "a movie is"], [["good", "bad"]] * 2, [0, 1])

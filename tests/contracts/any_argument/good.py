@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from any_argument.basics import AT, FEW, PROMPTS
 from any_argument.world import World
+from fronts import PUBLIC
 
 import tl_steer as ts
 
@@ -30,8 +31,8 @@ BY_NAME: dict[str, Make] = {
     "answer": of("good"),
     "at": of(AT),
     "background": a("held_out"),
-    "by": of(ts.AtLeast(0.2)),
-    "condition": lambda world: ts.Projects(world.direction, above=0.0),
+    "by": of(ts.interventions.AtLeast(0.2)),
+    "condition": lambda world: ts.scopes.ProjectionAbove(world.direction, above=0.0),
     "conditions": a("steering"),
     "contrast": a("pairs"),
     "controlled": lambda world: {"joy": world.controlled},
@@ -90,43 +91,43 @@ ALWAYS = {"progress", "sampling"}
 
 def rows_of(kind: str) -> Make:
     """An intervention with settings for two rows."""
-    return lambda world: getattr(ts, kind)(world.direction, strength=[0.5, 1.0])
+    return lambda world: PUBLIC[kind](world.direction, strength=[0.5, 1.0])
 
 
 SELF: dict[str, Make] = {
     "Add": rows_of("Add"),
     "Ablate": rows_of("Ablate"),
-    "Dose": lambda world: ts.Dose([world.direction, world.other], 0.1),
+    "Dose": lambda world: ts.strengths.Dose([world.direction, world.other], 0.1),
     "Accuracy": a("accuracy"),
     "AcrossLayers": a("across"),
     "ActivationMap": a("map"),
     "Agreement": a("agreement"),
-    "Elicited": a("elicited"),
-    "Erasure": a("erasure"),
+    "MelboResult": a("elicited"),
+    "LeaceEraser": a("erasure"),
     "PathEffects": a("paths"),
     "SideEffects": a("side_effects"),
     "StrengthsWithinKL": a("within_kl"),
-    "Trained": a("trained"),
+    "TrainedDirection": a("trained"),
     "Verification": a("verified"),
     "Activations": a("activations"),
-    "AllOf": of(ts.AllOf(ts.prompt)),
-    "AnyOf": of(ts.AnyOf(ts.prompt)),
+    "AllOf": of(ts.scopes.AllOf(ts.prompt)),
+    "AnyOf": of(ts.scopes.AnyOf(ts.prompt)),
     "Calibration": a("calibration"),
     "Conceptor": a("conceptor"),
     "Constraints": of(ts.Constraints()),
     "ContrastSet": a("pairs"),
-    "Controlled": a("controlled"),
-    "Denoising": of(ts.Denoising()),
-    "Noising": of(ts.Noising()),
-    "ZeroAblation": of(ts.ZeroAblation()),
-    "MeanAblation": lambda world: ts.MeanAblation(world.activations),
+    "ControlsResult": a("controlled"),
+    "Denoising": of(ts.causal.Denoising()),
+    "Noising": of(ts.causal.Noising()),
+    "ZeroAblation": of(ts.causal.ZeroAblation()),
+    "MeanAblation": lambda world: ts.causal.MeanAblation(world.activations),
     "Diagnosis": a("diagnosis"),
     "Direction": a("direction"),
     "Directions": a("directions"),
     "DosesToFlip": a("flips"),
     "Drift": a("drift"),
     "Ellipsoid": a("ellipsoid"),
-    "Elsewhere": a("elsewhere"),
+    "Generalization": a("elsewhere"),
     "Generations": a("generations"),
     "Interference": a("interference"),
     "Localization": a("localized"),
@@ -139,7 +140,7 @@ SELF: dict[str, Make] = {
     "Steered": lambda world: ts.steer(world.model, ts.Steering(world.add, joy=world.add)),
     "Steering": lambda world: ts.Steering(ts.Add(world.other, [0.5, 1.0]), joy=world.add),
     "StudyResults": a("results"),
-    "Swept": a("swept"),
+    "SweepResult": a("swept"),
     "TransportMap": a("transport"),
 }
 """Whose methods are called, and whose fields are good arguments of the constructor; others are made

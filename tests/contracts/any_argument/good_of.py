@@ -8,17 +8,17 @@ from any_argument.good import Make, a, of
 
 import tl_steer as ts
 
-_small = {"controls": of(ts.Controls(kl=0.05, n_random=2, n_orthogonal=0))}
+_small = {"controls": of(ts.experiments.Controls(kl=0.05, n_random=2, n_orthogonal=0))}
 _pairs = {"positive": of("good"), "negative": of("bad")}
 
 OWN: dict[str, dict[str, Make]] = {
     "Accuracy.minus": {"other": a("accuracy")},
     "Activations.subset": {"texts": of([0, 1, 8])},
-    "AsNeeded": {"strength": of(0.5), "full_at": of(0.0), "none_at": of(1.0)},
+    "ProbeGated": {"strength": of(0.5), "full_at": of(0.0), "none_at": of(1.0)},
     "AtLeast": {"share": of(0.2)},
     "AtPosition": {"position": of(-1)},
     "AttendsTo": {"at": of(PATTERN), "above": of(0.3)},
-    "AttentionTo": {"at": of(PATTERN)},
+    "AttentionShare": {"at": of(PATTERN)},
     "Calibration.row_of": {"point": lambda world: next(iter(world.calibration.best_of.values()))},
     "ClassConceptors": {"positive": a("conceptor"), "negative": a("conceptor")},
     "Constraints.excesses": {
@@ -67,7 +67,7 @@ OWN: dict[str, dict[str, Make]] = {
     "LogitDifference.measure": {"n_prompts": of(3)},
     "Divergence.measure": {"n_prompts": of(3)},
     "ProbeScore.measure": {"n_prompts": of(3)},
-    "Matching": {"pattern": of("film")},
+    "Regex": {"pattern": of("film")},
     "MultipleChoice": {
         "questions": of(["is it"]), "choices": of([["yes", "no"]]), "answers": of([0])
     },
@@ -87,9 +87,9 @@ OWN: dict[str, dict[str, Make]] = {
         "prompts": of(["it is"]), "chosen": of(["good"]), "rejected": of(["bad"])
     },
     "Preferences.from_pairs": {"contrast": a("pairs"), "prompt": of("it is")},
-    "Product": {"factors": of([1.0])},
-    "Projects": {"above": of(0.0)},
-    "Similar": {"above": of(0.0)},
+    "Multiply": {"factors": of([1.0])},
+    "ProjectionAbove": {"above": of(0.0)},
+    "CosineAbove": {"above": of(0.0)},
     "Projects.score": {"acts": of(torch.ones(1, 3, 32))},
     "Similar.score": {"acts": of(torch.ones(1, 3, 32))},
     "Question.value": {"answer": of("3"), "side": of("")},
@@ -116,9 +116,9 @@ OWN: dict[str, dict[str, Make]] = {
     "Steered.on": {"names": of(["1"])},
     "Steered.at_strength": {"strengths": of({"joy": 0.5})},
     "StudyResults.save": {"folder": lambda world: world.folder / "study"},
-    "Swept.of": {"settings": of({"seed": 0})},
-    "Swept.save": {"folder": lambda world: world.folder / "swept"},
-    "Swept.load": {"folder": a("saved_sweep")},
+    "SweepResult.of": {"settings": of({"seed": 0})},
+    "SweepResult.save": {"folder": lambda world: world.folder / "swept"},
+    "SweepResult.load": {"folder": a("saved_sweep")},
     "TokenAt": {"index": of(0)},
     "across_layers": {"measure": a("metric")},
     "activation_addition": {
@@ -153,19 +153,19 @@ OWN: dict[str, dict[str, Make]] = {
         "examples": of(WORDS), "shots": of(2), "n": of(2),
     },
     "fit_map": {"from_at": of(EARLY), "to_at": of(AT)},
-    "front_aligned": {"directions": lambda world: [world.direction, world.other]},
+    "add_at_front": {"directions": lambda world: [world.direction, world.other]},
     "function_judge": {"function": of(lambda texts: [0.5] * len(texts))},
     "function_vector": {
         "prompts": lambda world: world.few_shot.prompts, "heads": of(2),
-        "metric": of(ts.LogProbability("good")),
+        "metric": of(ts.causal.LogProbability("good")),
     },
     "head_effects": {
         "prompts": lambda world: world.few_shot.prompts, "at": of(Z),
-        "metric": of(ts.LogProbability("good")),
+        "metric": of(ts.causal.LogProbability("good")),
     },
     "head_heatmap": {"found": a("heads_localized")},
     "head_probes": {"activations": a("heads"), "held_out": a("heads_held_out")},
-    "holds_elsewhere": {"prompt_sets": of({"here": PROMPTS})},
+    "generalization": {"prompt_sets": of({"here": PROMPTS})},
     "holm": {"p_values": of(np.array([0.1, 0.2]))},
     "incremental_transport": {"contrast": a("pairs")},
     "interference": {
@@ -178,14 +178,14 @@ OWN: dict[str, dict[str, Make]] = {
     "localize": {"contrast": a("same_length")},
     "mean_centring": {"target": a("activations")},
     "melbo": {"at": of(EARLY), "n": of(1), "steps": of(2)},
-    "moved_to": {"through": a("map"), "direction": lambda world: world.directions[EARLY]},
+    "transfer": {"through": a("map"), "direction": lambda world: world.directions[EARLY]},
     "of_setting": {"texts": a("texts"), "direction": of("mean difference")},
-    "only_heads": {
+    "select_heads": {
         "direction": lambda world: ts.Direction(
             torch.ones(4, 8), Z, 1.0, world.direction.provenance
         )
     },
-    "in_standard_deviations": {
+    "scaled_by_std": {
         "direction": lambda world: ts.Direction(
             torch.ones(4, 8), Z, 1.0, world.direction.provenance
         ),
@@ -222,8 +222,8 @@ OWN: dict[str, dict[str, Make]] = {
         "directions": a("direction"), "tries": of(1), "doses": of([0.1]), **_small,
     },
     "sweep": {"directions": a("direction"), "strengths": of([1.0]), "judges": a("judge")},
-    "train_judge": {"held_out": lambda world: ts.polite_rude("held_out"),
-                    "contrast": lambda world: ts.polite_rude("train")},
+    "train_judge": {"held_out": lambda world: ts.data.polite_rude("held_out"),
+                    "contrast": lambda world: ts.data.polite_rude("train")},
     "training_curve": {"losses": lambda world: world.trained.losses},
     "use_path": {"path": of(None)},
     "verify": {"k": of(2)},

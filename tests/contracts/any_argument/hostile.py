@@ -141,7 +141,7 @@ OURS: dict[str, Callable[[Any], Any]] = {
     "a scope": lambda world: ts.prompt,
     "the class of a scope": lambda world: ts.Keywords,
     "the class of a read": lambda world: ts.LastToken,
-    "a strength": lambda world: ts.WarmUp(2),
+    "a strength": lambda world: ts.strengths.WarmUp(2),
     "a metric": lambda world: world.metric,
     "a model": lambda world: world.model,
     "a plain model": lambda world: torch.nn.Linear(2, 2),

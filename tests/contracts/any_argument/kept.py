@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 import torch
 from any_argument.found import Found
-from making_people import as_the_form_writes, written
-from making_people import texts as texts_to_rate
+from making_people import as_the_form_writes, texts as texts_to_rate, written
 from models import hf_llama, tokenizer
 
 import tl_steer as ts
@@ -19,8 +18,8 @@ class Kept(Found):
     """Files, and what people said."""
 
     @cached_property
-    def sheet(self) -> ts.RatingSheet:
-        return ts.rating_sheet(texts_to_rate(), question="How kind?", n=4)
+    def sheet(self) -> ts.people.RatingSheet:
+        return ts.people.rating_sheet(texts_to_rate(), question="How kind?", n=4)
 
     @cached_property
     def rated(self) -> Path:
@@ -32,8 +31,8 @@ class Kept(Found):
         return self.folder / "rated"
 
     @cached_property
-    def ratings(self) -> ts.Ratings:
-        return ts.read_ratings(self.rated)
+    def ratings(self) -> ts.people.Ratings:
+        return ts.people.read_ratings(self.rated)
 
     @cached_property
     def judged(self) -> pd.DataFrame:
@@ -41,7 +40,7 @@ class Kept(Found):
         return frame.assign(kind=np.linspace(0, 1, len(frame)))
 
     @cached_property
-    def agreement(self) -> ts.Agreement:
+    def agreement(self) -> ts.people.Agreement:
         return self.ratings.agreement(draws=20)
 
     @cached_property

@@ -8,8 +8,7 @@ from typing import Any, get_type_hints
 from any_argument.good import ALWAYS, BY_NAME, SELF
 from any_argument.good_of import OWN
 from any_argument.world import World
-
-import tl_steer as ts
+from fronts import to_call
 
 
 @dataclass(frozen=True)
@@ -74,8 +73,7 @@ def parameters_of(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
 
 def calls(world: World) -> Iterator[Call]:
     """All of the public surface."""
-    for name in ts.__all__:
-        public = getattr(ts, name)
+    for name, public in to_call().items():
         if not inspect.isclass(public):
             yield call(world, name, public)
         elif not issubclass(public, BaseException):

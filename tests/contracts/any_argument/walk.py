@@ -31,7 +31,6 @@ from any_argument.surface import Call, calls
 from any_argument.world import World
 
 import tl_steer as ts
-from tl_steer.data import packaged_model
 
 ODD_BUT_WANTED: dict[tuple[str, str], set[str]] = {}
 """What the annotation does not tell."""
@@ -173,7 +172,7 @@ def main(file: str, *names: str) -> None:
         os.chdir(folder)  # a text that is taken for a path is written to
         world = World(Path(folder))
         # As small as the others: the real one takes seconds.
-        packaged_model.packaged_model_dir = lambda **_: world.checkpoint
+        sys.modules[ts.packaged_model.__module__].packaged_model_dir = lambda **_: world.checkpoint
         passes = Passes(world.model, run="WHOLE" in os.environ)
         found = [asdict(each) for each in walked(world, passes, set(names))]
         os.chdir("/")

@@ -26,14 +26,14 @@ class World(Kept):
 
     @cached_property
     def per_prompt(self) -> pd.DataFrame:
-        return ts.effects_per_prompt(self.texts, "sentiment")
+        return ts.reports.effects_per_prompt(self.texts, "sentiment")
 
     @cached_property
-    def controlled(self) -> ts.Controlled:
+    def controlled(self) -> ts.controls.ControlsResult:
         return controlled_of(controls=4, shuffled=2)
 
     @cached_property
-    def results(self) -> ts.StudyResults:
+    def results(self) -> ts.reports.StudyResults:
         # What is empty has no section, and takes no time to draw.
         nothing = {name: pd.DataFrame() for name in ("cells", "texts", "table", "chosen")}
         return results_of(controlled={}, people=None, **nothing)
@@ -48,73 +48,77 @@ class World(Kept):
         return pd.DataFrame(rows)
 
     @cached_property
-    def steerability(self) -> ts.Steerability:
-        return ts.steerability(self.steerable, draws=20)
+    def steerability(self) -> ts.metrics.Steerability:
+        return ts.metrics.steerability(self.steerable, draws=20)
 
     @cached_property
-    def swept(self) -> ts.Swept:
+    def swept(self) -> ts.experiments.SweepResult:
         return ts.sweep(
             self.model, PROMPTS, self.direction, [1.0], sampling=FEW, judges=self.judge,
             progress=False,
         )  # fmt: skip
 
     @cached_property
-    def calibration(self) -> ts.Calibration:
+    def calibration(self) -> ts.experiments.Calibration:
         return ts.calibrate(
             self.model, self.direction, self.judge, validation=PROMPTS[:2], test=PROMPTS[2:],
             sampling=FEW, tries=1, progress=False,
         )  # fmt: skip
 
     @cached_property
-    def diagnosis(self) -> ts.Diagnosis:
+    def diagnosis(self) -> ts.diagnostics.Diagnosis:
         return ts.diagnose(self.activations, self.held_out, self.directions, splits=2, resamples=20)
 
     @cached_property
-    def interference(self) -> ts.Interference:
+    def interference(self) -> ts.diagnostics.Interference:
         two = ts.Steering(joy=self.add, film=ts.Add(self.other))
-        return ts.interference(self.model, PROMPTS, two, [self.judge], FEW, progress=False)
+        return ts.diagnostics.interference(
+            self.model, PROMPTS, two, [self.judge], FEW, progress=False
+        )
 
     @cached_property
-    def drift(self) -> ts.Drift:
-        return ts.drift(
+    def drift(self) -> ts.robustness.Drift:
+        return ts.robustness.drift(
             self.model, PROMPTS, self.steering, self.judge, FEW, tokens=4, window=2,
             progress=False,
         )  # fmt: skip
 
     @cached_property
-    def elsewhere(self) -> ts.Elsewhere:
-        return ts.holds_elsewhere(
+    def elsewhere(self) -> ts.robustness.Generalization:
+        return ts.robustness.generalization(
             self.model, self.steering, {"here": PROMPTS}, self.judge, FEW, progress=False
         )
 
     @cached_property
-    def across(self) -> ts.AcrossLayers:
-        return ts.across_layers(self.model, self.directions, PROMPTS, self.metric, progress=False)
+    def across(self) -> ts.robustness.AcrossLayers:
+        return ts.robustness.across_layers(
+            self.model, self.directions, PROMPTS, self.metric, progress=False
+        )
 
     @cached_property
-    def flips(self) -> ts.DosesToFlip:
-        return ts.dose_to_flip(self.model, PROMPTS, "good", "bad", self.direction, scan=2)
+    def flips(self) -> ts.dosing.DosesToFlip:
+        return ts.dosing.dose_to_flip(self.model, PROMPTS, "good", "bad", self.direction, scan=2)
 
     @cached_property
-    def perturbed(self) -> ts.Perturbations:
-        return ts.smallest_perturbation(
+    def perturbed(self) -> ts.robustness.Perturbations:
+        return ts.robustness.smallest_perturbation(
             self.model, PROMPTS, "good", "bad", at=AT, steps=3, n_random=2
         )
 
     @cached_property
-    def map(self) -> ts.ActivationMap:
-        return ts.fit_map(self.activations, self.activations, from_at=EARLY, to_at=AT)
+    def map(self) -> ts.robustness.ActivationMap:
+        return ts.robustness.fit_map(self.activations, self.activations, from_at=EARLY, to_at=AT)
 
     @cached_property
-    def elicited(self) -> ts.Elicited:
-        return ts.melbo(
+    def elicited(self) -> ts.trained.MelboResult:
+        return ts.trained.melbo(
             self.model, PROMPTS, at=EARLY, until="blocks.2.hook_resid_post", n=1, steps=2,
             progress=False,
         )  # fmt: skip
 
     @cached_property
-    def trained(self) -> ts.Trained:
-        return ts.bipo(self.model, self.preferences, at=AT, steps=2, progress=False)
+    def trained(self) -> ts.trained.TrainedDirection:
+        return ts.trained.bipo(self.model, self.preferences, at=AT, steps=2, progress=False)
 
     @cached_property
     def sae(self) -> Any:
@@ -128,28 +132,28 @@ class World(Kept):
         )
 
     @cached_property
-    def features(self) -> ts.SaeFeatures:
-        return ts.sae_features(
+    def features(self) -> ts.trained.SaeFeatures:
+        return ts.trained.sae_features(
             self.model, self.sae, self.pairs, candidates=2, prompts=["the film"], k=2,
             progress=False,
         )  # fmt: skip
 
     @cached_property
-    def within_kl(self) -> ts.StrengthsWithinKL:
-        return ts.strength_within_kl(
+    def within_kl(self) -> ts.dosing.StrengthsWithinKL:
+        return ts.dosing.strength_within_kl(
             self.model, PROMPTS, self.direction, 0.1, tolerance=0.05, progress=False
         )
 
     @cached_property
     def kl_of(self) -> Any:
-        from tl_steer.tuning.equal_kl import NextTokenKL
+        from tl_steer.dosing import NextTokenKL
 
         return NextTokenKL.on(self.model, PROMPTS)
 
     @cached_property
-    def side_effects(self) -> ts.SideEffects:
+    def side_effects(self) -> ts.metrics.SideEffects:
         return ts.side_effects(self.model, PROMPTS, self.steering)
 
     @cached_property
-    def accuracy(self) -> ts.Accuracy:
-        return ts.accuracy(self.model, self.questions)
+    def accuracy(self) -> ts.metrics.Accuracy:
+        return ts.metrics.accuracy(self.model, self.questions)

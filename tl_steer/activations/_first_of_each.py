@@ -1,0 +1,22 @@
+"""The first texts of each class: what fewer texts would have given."""
+
+from tl_steer.activations._activations import Activations
+from tl_steer.errors import DataError
+
+
+def first_of_each(activations: Activations, n: int) -> Activations:
+    """Keep the first ``n`` texts of each class, or all where there are fewer.
+
+    Args:
+        activations: With vectors, of texts of two classes.
+        n: From 1 on.
+
+    Raises:
+        DataError: For moments only, texts without classes, or no text.
+    """
+    positive = activations.is_positive
+    if positive is None:
+        raise DataError("these texts have no classes, so that there is no first of each.")
+    return activations.subset(
+        [text for each in (positive, ~positive) for text in each.nonzero()[:n, 0].tolist()]
+    )

@@ -1,0 +1,241 @@
+"""One batch through the model, and what is read off on the way."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tl_steer.activations._leave_out import LeaveOut, norms_of
+from tl_steer.activations._reads import EveryToken, Read, TextTokens
+from tl_steer.arguments import came
+from tl_steer.batching import halving
+from tl_steer.errors import DataError, NonFiniteError, SteerError
+from tl_steer.lens.forward import run_to_layer
+from tl_steer.lens.holding import held
+from tl_steer.lens.hook_names import layer_of
+from tl_steer.lens.hook_points import attach, points
+from tl_steer.lens.protocol import Host, device_of, overflow_advice
+from tl_steer.lens.tokens import Batch, Span, TokenIds, pad, pad_id, spans
+from tl_steer.shapes import Acts, Examples, TokenMask
+
+
+@dataclass(frozen=True, eq=False)
+class AtHookPoint:
+    """What one batch gave at one hook point."""
+
+    vectors: Examples
+    """Float32, on the CPU."""
+
+    text_index: Tensor
+    """``Int[Tensor, "example"]``: the text of each vector."""
+
+    norm_sum: float
+    """Sum of norms over the tokens that were not left out."""
+
+    n_tokens: int
+    """How many those are."""
+
+    left_out: Mapping[str, int]
+    """Tokens left out, by reason."""
+
+
+@dataclass(frozen=True, eq=False)
+class _OnDevice:
+    """The same before it has left the device: nothing waits for the GPU inside a hook."""
+
+    vectors: Tensor
+    tokens_read: Tensor
+    norm_sum: Tensor
+    n_tokens: Tensor
+    n_massive: Tensor
+    finite: Tensor
+
+
+@dataclass(eq=False)
+class Reader:
+    """Reads texts, some at a time."""
+
+    model: Host
+    names: tuple[str, ...]
+    texts: Sequence[str]
+    rows: Sequence[TokenIds]
+    read: Read
+    leave_out: LeaveOut
+    medians: dict[str, float] = field(default_factory=dict)
+    """Median norm of ordinary tokens, by hook name; see :meth:`calibrate`."""
+
+    @cached_property
+    def _points(self) -> dict[str, Any]:
+        return points(self.model, self.names)
+
+    def check(self, index: Sequence[int]) -> None:
+        """Refuse texts that the read cannot serve, without running the model.
+
+        Raises:
+            DataError: Naming the first of them.
+        """
+        self._require_some(self.marked(index).sum(-1), index, "any hook point")
+
+    def marked(self, index: Sequence[int]) -> TokenMask:
+        """Return which tokens are read, massive activations among them, without running."""
+        batch = self._batch(index)
+        tokens = self._tokens(index, batch, self._by_position(batch), self._spans(index))
+        return self._mask(tokens)
+
+    def calibrate(self, batches: Sequence[list[int]]) -> None:
+        """Measure the median norms that massive activations are told by."""
+        if self.leave_out.massive is None:
+            return
+        pieces = [found for batch in batches for _, found in halving(self._usual_norms, batch)]
+        self.medians = {
+            name: float(torch.cat([found[name] for found in pieces]).median())
+            for name in self.names
+        }
+
+    def run(self, index: list[int]) -> dict[str, AtHookPoint]:
+        """Run some texts through the model.
+
+        Raises:
+            NonFiniteError: For NaN or infinity, with the hook point.
+            DataError: For a text of which no token is left at a hook point.
+        """
+        batch = self._batch(index).to(device_of(self.model))
+        reasons = self.leave_out.by_position(self.model, batch)
+        by_position = self._by_position(batch)
+        # Asked for at every hook point, and the same at each of them.
+        asked = self._spans(index)
+        found: dict[str, _OnDevice] = {}
+
+        def keep(name: str, acts: Acts) -> None:
+            norms = norms_of(acts)
+            massive = self.leave_out.by_norm(norms, self.medians.get(name, float("inf")))
+            massive &= batch.real & ~by_position
+            tokens = self._tokens(index, batch, by_position | massive, asked)
+            mask = self._mask(tokens)
+            chosen = self._vectors(acts, mask)
+            found[name] = _OnDevice(
+                vectors=chosen,
+                tokens_read=mask.sum(-1),
+                norm_sum=norms.masked_fill(~tokens.eligible, 0).sum(),
+                n_tokens=tokens.eligible.sum(),
+                n_massive=massive.sum(),
+                finite=torch.isfinite(chosen).all(),
+            )
+
+        self._run(batch, keep)
+        by_reason = {reason: int(mask.sum()) for reason, mask in reasons.items()}
+        return {name: self._finish(name, index, found[name], by_reason) for name in self.names}
+
+    def _usual_norms(self, index: Sequence[int]) -> dict[str, Tensor]:
+        batch = self._batch(index).to(device_of(self.model))
+        usual = batch.real & ~self._by_position(batch)
+        found: dict[str, Tensor] = {}
+
+        def keep(name: str, acts: Acts) -> None:
+            found[name] = norms_of(acts)[usual]
+
+        self._run(batch, keep)
+        return found
+
+    def _finish(
+        self, name: str, index: Sequence[int], found: _OnDevice, by_reason: Mapping[str, int]
+    ) -> AtHookPoint:
+        counts = found.tokens_read.cpu()
+        self._require_some(counts, index, name)
+        if not bool(found.finite):
+            raise NonFiniteError(
+                f"{name}: the activations hold NaN or infinity.{overflow_advice(self.model)}"
+            )
+        texts = torch.tensor(list(index))
+        if isinstance(self.read, EveryToken):
+            texts = texts.repeat_interleave(counts)
+        return AtHookPoint(
+            vectors=found.vectors.cpu(),
+            text_index=texts,
+            norm_sum=float(found.norm_sum),
+            n_tokens=int(found.n_tokens),
+            left_out={**by_reason, "massive": int(found.n_massive)},
+        )
+
+    def _vectors(self, acts: Acts, mask: TokenMask) -> Examples:
+        acts = acts.float()
+        if isinstance(self.read, EveryToken):
+            return acts[mask]
+        weights = mask.float() / mask.sum(-1, keepdim=True).clamp(min=1)
+        # Unread tokens are set to zero first: times a weight of zero, an infinity would be NaN.
+        kept = acts.flatten(2).masked_fill(~mask[..., None], 0)
+        return torch.einsum("bp,bpd->bd", weights, kept).view(len(acts), *acts.shape[2:])
+
+    def _batch(self, index: Sequence[int]) -> Batch:
+        return pad([self.rows[i] for i in index], side="right", pad_id=pad_id(self.model))
+
+    def _by_position(self, batch: Batch) -> TokenMask:
+        bos, first = self.leave_out.by_position(self.model, batch).values()
+        return bos | first
+
+    def _spans(self, index: Sequence[int]) -> Callable[[], list[list[Span]]]:
+        texts, rows = [self.texts[i] for i in index], [self.rows[i] for i in index]
+        return cache(lambda: spans(self.model, texts, rows))
+
+    def _tokens(
+        self,
+        index: Sequence[int],
+        batch: Batch,
+        left_out: TokenMask,
+        asked: Callable[[], list[list[Span]]],
+    ) -> TextTokens:
+        return TextTokens(
+            real=batch.real,
+            eligible=batch.real & ~left_out,
+            texts=[self.texts[i] for i in index],
+            spans=asked,
+        )
+
+    def _mask(self, tokens: TextTokens) -> TokenMask:
+        mask: Any = self.read(tokens)  # a function of the user's may return anything
+        if not isinstance(mask, Tensor):
+            raise SteerError(
+                f"the read {self.read!r} returned {came(mask)}; a bool mask of shape "
+                f"{tuple(tokens.real.shape)} (text, token) is wanted."
+            )
+        if mask.shape != tokens.real.shape or mask.dtype != torch.bool:
+            raise SteerError(
+                f"the read {self.read!r} returned {mask.dtype} of shape {tuple(mask.shape)}; a "
+                f"bool mask of shape {tuple(tokens.real.shape)} (text, token) is wanted."
+            )
+        return mask & tokens.real
+
+    def _require_some(self, counts: Tensor, index: Sequence[int], where: str) -> None:
+        empty = (counts == 0).nonzero().flatten().tolist()
+        if empty:
+            text = index[empty[0]]
+            raise DataError(
+                f"text {text} has no token left to read at {where}: {self.texts[text]!r}. Drop it, "
+                "or leave out less (leave_out=LeaveOut(first=False, massive=None))."
+            )
+
+    def _run(self, batch: Batch, keep: Callable[[str, Acts], None]) -> None:
+        with held(self.model), _listening(self._points, keep):
+            run_to_layer(self.model, batch, max(layer_of(name) for name in self.names))
+
+
+@contextmanager
+def _listening(found: Mapping[str, Any], keep: Callable[[str, Acts], None]) -> Iterator[None]:
+    def listener(name: str) -> Callable[..., None]:
+        def function(acts: Tensor, hook: Any) -> None:
+            keep(name, acts)
+
+        return function
+
+    attached = []
+    try:
+        for name, point in found.items():
+            attached.append(attach(point, listener(name)))
+        yield
+    finally:
+        for each in attached:
+            each.remove()

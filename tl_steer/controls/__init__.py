@@ -1,0 +1,5 @@
+"""Directions that should do nothing, and results beside them."""
+
+from tl_steer.front import front_of
+
+__getattr__, __dir__, __all__ = front_of(__name__, __file__)

@@ -1,0 +1,115 @@
+"""Preferences: prompts, each with an answer that is wanted and one that is not."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from tl_steer.arguments import checked
+from tl_steer.data._contrast import ContrastSet
+from tl_steer.data._texts import plain_texts, short
+from tl_steer.errors import DataError
+
+
+@checked
+@dataclass(frozen=True, init=False)
+class Preferences:
+    """Prompts with two answers each: the data of methods that learn from a preference.
+
+    A prompt and an answer are joined as they are. Where a space belongs between them, let the
+    answer begin with it, as tokenizers do.
+
+    Args:
+        prompts: What is to be answered; one for each pair, and the same one may come again.
+        chosen: The answers that are wanted.
+        rejected: The answers that are not, in the order of `chosen`.
+        name: What they are called in reports.
+        source: Where the texts come from, in words.
+
+    Raises:
+        DataError: The three are not equally long, hold something that is no text or an empty
+            text; the two answers of a prompt are the same; or a triple comes twice, so that it
+            could be trained on and held out at once.
+    """
+
+    prompts: tuple[str, ...]
+    chosen: tuple[str, ...]
+    rejected: tuple[str, ...]
+    name: str
+    source: str
+
+    def __init__(
+        self,
+        prompts: Iterable[str],
+        chosen: Iterable[str],
+        rejected: Iterable[str],
+        *,
+        name: str = "",
+        source: str = "",
+    ) -> None:
+        columns = {
+            "prompts": plain_texts(prompts, "prompts"),
+            "chosen": plain_texts(chosen, "chosen"),
+            "rejected": plain_texts(rejected, "rejected"),
+        }
+        counts = {column: len(texts) for column, texts in columns.items()}
+        if len(set(counts.values())) > 1:
+            came = ", ".join(f"{count} {column}" for column, count in counts.items())
+            raise DataError(f"{came} came. Each prompt needs one chosen and one rejected answer.")
+        if not columns["prompts"]:
+            raise DataError("no preferences came; one prompt with two answers is the least.")
+        _refuse_repetition(list(zip(*columns.values(), strict=True)))
+        for field, value in {**columns, "name": name, "source": source}.items():
+            object.__setattr__(self, field, value)  # frozen, and this is its constructor
+
+    @classmethod
+    def from_pairs(cls, contrast: ContrastSet, prompt: str | Sequence[str]) -> "Preferences":
+        """Take the pairs of a contrast set as answers: the positive text is chosen.
+
+        Args:
+            contrast: Paired.
+            prompt: One for all pairs, or one for each.
+
+        Raises:
+            DataError: The set is not paired, or there is a prompt too many or too few.
+        """
+        if not contrast.paired:
+            raise DataError(
+                f"{contrast.name or 'this contrast set'} has no pairs. A preference is a pair: "
+                "use ContrastSet.pairs([(positive, negative), …])."
+            )
+        prompts = [prompt] * len(contrast.positive) if isinstance(prompt, str) else prompt
+        return cls(
+            prompts,
+            contrast.positive,
+            contrast.negative,
+            name=contrast.name,
+            source=contrast.source,
+        )
+
+    def __len__(self) -> int:
+        """How many pairs of answers."""
+        return len(self.prompts)
+
+    def __repr__(self) -> str:
+        """Their number, and the beginning of the first."""
+        name = f"{self.name!r}, " if self.name else ""
+        return (
+            f"Preferences({name}{len(self):,} pairs: {short(self.prompts[0])} "
+            f"→ {short(self.chosen[0])} rather than {short(self.rejected[0])})"
+        )
+
+
+def _refuse_repetition(triples: Sequence[tuple[str, ...]]) -> None:
+    seen: dict[tuple[str, ...], int] = {}
+    for index, triple in enumerate(triples):
+        _, chosen, rejected = triple
+        if chosen == rejected:
+            raise DataError(
+                f"chosen[{index}] and rejected[{index}] are both {short(chosen)}. "
+                "They should differ; leave this pair out."
+            )
+        if triple in seen:
+            raise DataError(
+                f"preferences {seen[triple]} and {index} are the same ({short(triple[0])}). "
+                "Give each once."
+            )
+        seen[triple] = index

@@ -1,0 +1,274 @@
+"""Direction: an immutable vector that knows where it was read."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tl_steer.arguments import Measured, Seed, checked, means
+from tl_steer.directions._given import given
+from tl_steer.directions._instead import instead_of_direction
+from tl_steer.directions._provenance import Provenance
+from tl_steer.directions._vectors import at_rest, in_words, require_norm, without_rounding
+from tl_steer.errors import MismatchError, NonFiniteError
+from tl_steer.files.stored_names import stored_as
+from tl_steer.lens.hook_names import layer_of, site_shape
+from tl_steer.lens.places import Place
+from tl_steer.lens.protocol import UNKNOWN, SteerableModel, model_info
+from tl_steer.shapes import Vector
+
+
+@stored_as("Direction")
+@checked
+@means("a Direction", instead=instead_of_direction, error=MismatchError)
+@dataclass(frozen=True, eq=False)
+class Direction:
+    """A direction in activation space, in the activation's own units.
+
+    Arithmetic gives new directions: ``2 * d``, ``d + e``, ``-d``. The vector is kept in float32 on
+    the CPU; device and dtype follow the model when it is used.
+
+    Raises:
+        NonFiniteError: When the vector or the scale holds NaN or infinity.
+    """
+
+    vector: Vector
+    """As measured; for a mean difference, from the mean of one class to that of the other."""
+
+    hook_name: str
+    """Where it was read, e.g. ``blocks.14.hook_mlp_out``."""
+
+    scale: Measured
+    """Mean norm of the activations at that hook point, in the same units; 0 where not known."""
+
+    provenance: Provenance
+
+    def __post_init__(self) -> None:
+        """Bring the vector to rest: float32, on the CPU, detached, finite, its own copy."""
+        object.__setattr__(self, "vector", at_rest(self.vector, self.hook_name))
+        require_norm(self.scale, self.hook_name)
+
+    @classmethod
+    def of(
+        cls,
+        vector: Any,
+        *,
+        at: Place,
+        model: SteerableModel | None = None,
+        scale: float | None = None,
+        method: str = "given",
+        source: str = "",
+    ) -> "Direction":
+        """Make a direction of a vector that you have.
+
+        Args:
+            vector: A torch tensor, a numpy array, a pandas series or a list, in the shape of its
+                hook point: ``[d_model]`` in the residual stream and for block outputs, ``[n_heads,
+                d_head]`` at ``attn.hook_z``, ``[d_mlp]`` at ``mlp.hook_post``.
+            at: Its hook point: a name such as ``"blocks.15.hook_resid_post"``, or the number of a
+                layer for the residual stream after it, from the end where it is negative.
+            model: The one that it is for. Then its shape is checked, and it is refused on others;
+                without, it may be used on any model that it fits.
+            scale: Mean norm of the activations at the hook point, which doses are shares of.
+                Without, it is measured at once, in one pass of ``model`` over 17 neutral
+                sentences; where no model is given, doses will ask for it.
+            method: How the vector was made, for its provenance.
+            source: Where it is from: a paper, a file, an address.
+
+        Raises:
+            HookNameError: For what is no hook point, or none of the model.
+            MismatchError: For another shape than that of the hook point.
+            NonFiniteError: For NaN or infinity.
+            SteerError: For what is no vector of real numbers.
+
+        Example:
+            >>> mine = ts.Direction.of(vector, at=15, model=model, source="my probe of May")
+        """
+        scales = {} if scale is None else {at: scale}
+        (parts,) = given({at: vector}, model=model, scales=scales, method=method, source=source)
+        return cls(*parts)
+
+    @property
+    def layer(self) -> int:
+        """The block it was read in."""
+        return layer_of(self.hook_name)
+
+    @property
+    def norm(self) -> float:
+        """Euclidean norm of the vector."""
+        return float(self.vector.norm())
+
+    @property
+    def unit(self) -> "Direction":
+        """The same direction at norm 1.
+
+        Raises:
+            NonFiniteError: For the zero vector, which has none.
+        """
+        if self.norm == 0:
+            raise NonFiniteError(f"{self.hook_name}: the zero vector has no direction.")
+        return self._made(self.vector / self.norm, f"unit({self.provenance.method})")
+
+    def __mul__(self, factor: float) -> "Direction":
+        """Scale: ``2 * d``."""
+        return self._made(self.vector * factor, f"{factor:g} * ({self.provenance.method})")
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, divisor: float) -> "Direction":
+        """Scale down: ``d / 2``."""
+        if divisor == 0:
+            raise NonFiniteError(f"{self.hook_name}: a direction cannot be divided by 0.")
+        return self * (1 / divisor)
+
+    def __neg__(self) -> "Direction":
+        """Turn around."""
+        return self._made(-self.vector, f"-({self.provenance.method})")
+
+    def __add__(self, other: "Direction") -> "Direction":
+        """Add another direction of the same hook point.
+
+        Raises:
+            MismatchError: When the two were read at different places.
+        """
+        self._require_same_place(other)
+        method = f"({self.provenance.method}) + ({other.provenance.method})"
+        known = other if self.provenance.model == UNKNOWN else self
+        total = without_rounding(self.vector + other.vector, self.norm + other.norm)
+        return replace(known, scale=self.scale or other.scale)._made(total, method)
+
+    def __sub__(self, other: "Direction") -> "Direction":
+        """Subtract another direction of the same hook point."""
+        return self + -other
+
+    def cosine(self, other: "Direction") -> float:
+        """Cosine of the angle to another direction of the same width, at any layer; in [-1, 1]."""
+        self._require_same_width(other)
+        mine, theirs = self.unit.vector.flatten(), other.unit.vector.flatten()
+        return float((mine @ theirs).clamp(-1, 1))
+
+    def orthogonal_to(self, *others: "Direction") -> "Direction":
+        """Remove what lies in the span of other directions: ``v - Q Qᵀ v``.
+
+        ``Q`` is an orthonormal basis of that span, from a singular value decomposition in float64;
+        others that are parallel to within float32's rounding count once.
+        """
+        for other in others:
+            self._require_same_width(other)
+        if not others:
+            return self
+        units = torch.stack([other.unit.vector.flatten() for other in others], dim=1).double()
+        # A QR decomposition would make up a dimension for every parallel pair.
+        left, sizes, _ = torch.linalg.svd(units, full_matrices=False)
+        q = left[:, sizes > 1e-6 * sizes.max()]
+        flat = self.vector.flatten().double()
+        rest = (flat - q @ (q.T @ flat)).float().view_as(self.vector)
+        rest = without_rounding(rest, self.norm)
+        return self._made(rest, f"({self.provenance.method}) orthogonal to {len(others)} others")
+
+    def dose(self, strength: float = 1.0) -> float:
+        """Relative dose of an addition, ``‖αv‖ / ‖h‖``, with the mean norm at the hook point."""
+        self._require_scale()
+        return abs(strength) * self.norm / self.scale
+
+    def strength_for(self, *, dose: float) -> float:
+        """Strength α at which an addition has a relative dose, e.g. 0.1 of the mean norm."""
+        if self.norm == 0:
+            raise NonFiniteError(f"{self.hook_name}: the zero vector reaches no dose.")
+        self._require_scale()
+        return dose * self.scale / self.norm
+
+    def random_like(self, seed: Seed) -> "Direction":
+        """A random direction of the same norm at the same place: the control of any claim."""
+        generator = torch.Generator().manual_seed(seed)
+        noise = torch.randn(self.vector.shape, generator=generator)
+        return self._made(noise * (self.norm / noise.norm()), f"random (seed {seed})")
+
+    def adopt(self, model: SteerableModel) -> "Direction":
+        """Declare that this direction may be used on another model of the same width.
+
+        For a fine-tuned relative, say. The provenance says so.
+        """
+        info = model_info(model)
+        method = f"({self.provenance.method}) read from {self.provenance.model.name}"
+        adopted = replace(self, provenance=replace(self.provenance, model=info, method=method))
+        adopted.check_fits(model)
+        return adopted
+
+    def check_fits(self, model: SteerableModel, at: str | None = None) -> None:
+        """Refuse a model, or a hook point of it, that this direction was not made for.
+
+        Raises:
+            MismatchError: Saying what differs: name, depth, width, weight processing or shape.
+        """
+        differs = self.provenance.model.difference(model_info(model))
+        if differs:
+            raise MismatchError(
+                f"{self.hook_name}: this direction was read from another model ({differs}). "
+                "Read it again here, or use direction.adopt(model) where you know that it fits."
+            )
+        name = self.hook_name if at is None else at
+        if tuple(self.vector.shape) != site_shape(model, name):
+            raise MismatchError(
+                f"{name} holds {in_words(site_shape(model, name))} numbers a token; this direction "
+                f"has {in_words(self.vector.shape)}."
+            )
+
+    def save(self, path: str | Path) -> Path:
+        """Write this direction to a ``.safetensors`` file."""
+        from tl_steer.directions._storage import save
+
+        return save({self.hook_name: self}, path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Direction":
+        """Read the direction of a file that holds one; nothing in the file is executed.
+
+        Raises:
+            StorageError: For a file that cannot be read, is damaged, or holds several directions.
+        """
+        from tl_steer.directions._storage import load_one
+
+        return load_one(path)
+
+    def __repr__(self) -> str:
+        """One line: what, where, how large, from what."""
+        origin = self.provenance
+        data = f" of {origin.data}" if origin.data else ""
+        share = f" = {self.dose():.1%} of the activations" if self.scale else ""
+        return (
+            f"Direction({origin.method}{data} at {self.hook_name}, "
+            f"{in_words(self.vector.shape)}, norm {self.norm:.3g}{share}, "
+            f"{origin.model.name or 'any model'})"
+        )
+
+    def _require_scale(self) -> None:
+        if self.scale == 0:
+            raise NonFiniteError(
+                f"{self.hook_name}: a dose is a share of the activations' norm, which is not known "
+                "for this direction. Direction.of(vector, at=…, model=model) measures it, "
+                "Direction.of(vector, at=…, scale=…) takes yours."
+            )
+
+    def _made(self, vector: Tensor, method: str) -> "Direction":
+        return replace(self, vector=vector, provenance=self.provenance.as_result_of(method))
+
+    def _require_same_width(self, other: "Direction") -> None:
+        if self.vector.shape != other.vector.shape:
+            raise MismatchError(
+                f"{self.hook_name} has {in_words(self.vector.shape)} numbers, "
+                f"{other.hook_name} {in_words(other.vector.shape)}; they must be equal."
+            )
+
+    def _require_same_place(self, other: "Direction") -> None:
+        if self.hook_name != other.hook_name:
+            raise MismatchError(
+                f"directions of {self.hook_name} and {other.hook_name} cannot be added; put both "
+                "into one Steering instead."
+            )
+        differs = self.provenance.model.difference(other.provenance.model)
+        if differs:
+            raise MismatchError(f"directions of two models cannot be added ({differs}).")
+        self._require_same_width(other)

@@ -1,0 +1,92 @@
+"""Paired mean difference: contrastive activation addition, and the differences it averages."""
+
+import torch
+
+from tl_steer.activations import Activations
+from tl_steer.arguments import checked
+from tl_steer.directions._directions import Directions
+from tl_steer.directions._mean_difference import differences
+from tl_steer.directions._measured import measured
+from tl_steer.directions._requirements import require_contrast
+from tl_steer.errors import DataError
+from tl_steer.shapes import Examples
+
+
+@checked
+def paired_mean_difference(activations: Activations) -> Directions:
+    """Compute ``v = mean over pairs of (h₊ − h₋)`` at every hook point that was captured.
+
+    Contrastive activation addition (Rimsky et al. 2024, https://arxiv.org/abs/2312.06681), read at
+    the answer: ``capture(…, read=AnswerToken())``. Pairs are as many of each class, so that the
+    vector equals :func:`~tl_steer.mean_difference`. What is asked for
+    here is that the texts are pairs; what they give beyond it is
+    :func:`paired_differences`, whose agreement tells a good direction from an average of nothing.
+
+    Args:
+        activations: Of a paired contrast set; vectors or moments.
+
+    Returns:
+        One direction a hook point, pointing from the negative class to the positive one; strength 1
+        moves the one mean onto the other.
+
+    Raises:
+        DataError: For texts that are not paired or gave several vectors each, and for activations
+            that are all the same.
+        NonFiniteError: For NaN or infinity.
+
+    Warns:
+        DominatedDirectionWarning: Where one dimension holds over half of a squared norm.
+    """
+    require_contrast(activations, at_least=1, method="a paired difference")
+    for name in activations.hook_names:
+        require_pairs(activations, name)
+    return measured(activations, differences(activations), "paired mean difference")
+
+
+@checked
+def paired_differences(activations: Activations, hook_name: str) -> Examples:
+    """Return ``h₊ − h₋`` of every pair, in the order of the contrast set.
+
+    Their mean is the paired mean difference; the mean cosine between them tells how far the pairs
+    agree on it (Braun et al. 2025, https://arxiv.org/abs/2505.22637).
+
+    Args:
+        activations: Of a paired contrast set; vectors.
+        hook_name: One that was captured.
+
+    Returns:
+        ``Float[Tensor, "pair *site"]``, in activation units.
+
+    Raises:
+        DataError: For texts that are not paired, gave several vectors each, or of which only
+            moments were kept.
+        HookNameError: For a hook point that was not captured.
+    """
+    vectors = activations[hook_name]
+    require_pairs(activations, hook_name)
+    in_order = torch.argsort(activations.text_index[hook_name])
+    positive = activations.classes(hook_name)[in_order]
+    by_text = vectors[in_order]
+    return by_text[positive] - by_text[~positive]
+
+
+def require_pairs(activations: Activations, hook_name: str) -> None:
+    """Refuse activations whose examples are not one for each text of a pair.
+
+    Raises:
+        DataError: Saying what they are instead.
+    """
+    if not activations.paired or activations.is_positive is None:
+        raise DataError(
+            "these texts are not paired. Capture a ContrastSet.pairs([(positive, negative), …]), "
+            "or use an estimator that needs no pairs, such as mean_difference."
+        )
+    n_positive = int(activations.is_positive.sum())
+    wanted = (n_positive, len(activations.is_positive) - n_positive)
+    came = activations.counts(hook_name)
+    if came != wanted or wanted[0] != wanted[1]:
+        raise DataError(
+            f"{hook_name}: {came[0]} positive and {came[1]} negative vectors of {wanted[0]} and "
+            f"{wanted[1]} texts; pairs need one vector a text. Capture with another read than "
+            f"{activations.read}."
+        )

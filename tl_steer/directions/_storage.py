@@ -1,0 +1,124 @@
+"""Directions on disk: one safetensors file, tensors by hook name, the rest as JSON beside them."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save as to_bytes
+from torch import Tensor
+
+from tl_steer.directions._direction import Direction
+from tl_steer.directions._directions import Directions
+from tl_steer.directions._provenance import Provenance
+from tl_steer.errors import FileError, StorageError
+from tl_steer.files.json_files import parsed_object
+from tl_steer.files.opening import AnyPath, naming
+from tl_steer.files.restoring import restored
+from tl_steer.files.tensors import read_tensors
+from tl_steer.files.writing import write_whole
+from tl_steer.lens.protocol import ModelInfo
+
+_KEY = "tl_steer"
+_FORMAT = 1
+_ADVICE = "Copy it again, or compute the directions anew."
+_FOREIGN = (
+    "Only what Direction.save or Directions.save wrote is read here; read this with the program "
+    "that wrote it, and make a direction of the vector: Direction.of(vector, at=…, model=model)."
+)
+
+
+def save(directions: Mapping[str, Direction], path: AnyPath) -> Path:
+    """Write directions so that a reader never sees half a file.
+
+    Args:
+        directions: At least one.
+        path: Ends with ``.safetensors``; an older file of that name is replaced.
+
+    Raises:
+        StorageError: For another ending, no direction, or a folder that cannot be written.
+    """
+    target = Path(path)
+    if target.suffix != ".safetensors":
+        raise StorageError(f"{target}: directions are saved as .safetensors files.")
+    if not directions:
+        raise StorageError(f"{target}: there is no direction to save.")
+    about = {
+        name: {"scale": each.scale, "hook_name": each.hook_name, **asdict(each.provenance)}
+        for name, each in directions.items()
+    }
+    header = {_KEY: json.dumps({"format": _FORMAT, "directions": about})}
+    tensors = {name: each.vector.contiguous() for name, each in directions.items()}
+    data = to_bytes(tensors, metadata=header)
+    return write_whole(target, data)
+
+
+def load(path: AnyPath) -> Directions:
+    """Read directions from a file.
+
+    Raises:
+        FileError: For a file that is missing, damaged, not safetensors, not tl_steer's, or from
+            a newer tl_steer. Nothing in a file is ever executed.
+    """
+    source = Path(path)
+    if not source.exists():
+        raise FileError(f"{source}: no such file.")
+    tensors, metadata = read_tensors(source, _ADVICE, _FOREIGN)
+    if _KEY not in metadata:
+        raise FileError(f"{source}: a safetensors file, but not one that tl_steer saved.")
+    where = f"{source}: its description cannot be read"
+    header = parsed_object(metadata[_KEY], where)
+    version = header.get("format")
+    if not isinstance(version, int) or version < 1:
+        raise FileError(f"{where} (format {version!r}).")
+    if version > _FORMAT:
+        raise FileError(
+            f"{source}: written in format {version}; this tl_steer reads up to {_FORMAT}. "
+            "Install a newer tl_steer."
+        )
+    described = header.get("directions")
+    with naming(source):
+        if not isinstance(described, dict):
+            raise FileError("its description is not complete: no directions are in it.")
+        found = {name: _direction(name, about, tensors) for name, about in described.items()}
+    if not found:
+        raise FileError(f"{source}: there is no direction in it.")
+    return Directions(found)
+
+
+def load_one(path: AnyPath) -> Direction:
+    """Read the direction of a file that holds one.
+
+    Raises:
+        FileError: As :func:`load`, and for a file with several.
+    """
+    several = load(path)
+    if len(several) > 1:
+        raise FileError(
+            f"{path}: {len(several)} directions are in it. Directions.load(…) reads them all; take "
+            f"one by its hook name, such as Directions.load(…)[{next(iter(several))!r}]."
+        )
+    return next(iter(several.values()))
+
+
+def _direction(name: str, about: Any, tensors: dict[str, Tensor]) -> Direction:
+    where = f"its description is not complete: {name}"
+    if not isinstance(about, dict) or name not in tensors:
+        raise FileError(f"{where} has no numbers, or nothing is said of them.")
+    vector = tensors[name]
+    if not vector.is_floating_point() or vector.ndim not in (1, 2) or not vector.numel():
+        kind = str(vector.dtype).removeprefix("torch.")
+        raise FileError(f"{name}: no direction, but {list(vector.shape)} numbers of type {kind}.")
+    rest = dict(about)
+    scale, hook_name = rest.pop("scale", None), rest.pop("hook_name", None)
+    model = restored(ModelInfo, rest.pop("model", None), f"{where}, model")
+    provenance = restored(Provenance, rest, where, model=model)
+    if isinstance(scale, bool) or not isinstance(scale, int | float):
+        raise FileError(f"{where}: its scale is no number.")
+    if not isinstance(hook_name, str):
+        raise FileError(f"{where}: no hook name.")
+    try:
+        return Direction(vector, hook_name, float(scale), provenance)
+    except OverflowError as error:
+        raise FileError(f"{where}: its scale is beyond all numbers.") from error

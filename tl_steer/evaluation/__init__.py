@@ -1,1 +1,0 @@
-"""From texts to numbers, from numbers to pictures, and from both to a report."""

@@ -1,0 +1,27 @@
+"""What the room has for users, in `__all__`, and for other rooms; loaded when first used."""
+
+from ._calibrate import calibrate
+from ._calibration import Calibration, OperatingPoint
+from ._constraints import Constraints
+from ._control_conditions import Controls
+from ._controls import against_controls, each_against_controls
+from ._optuna_search import Optuna
+from ._store import CellStore as CellStore, StoredCellWarning
+from ._study import study
+from ._sweep import sweep
+from ._sweep_result import SweepResult
+
+__all__ = [
+    "Calibration",
+    "Constraints",
+    "Controls",
+    "OperatingPoint",
+    "Optuna",
+    "StoredCellWarning",
+    "SweepResult",
+    "against_controls",
+    "calibrate",
+    "each_against_controls",
+    "study",
+    "sweep",
+]

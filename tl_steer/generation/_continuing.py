@@ -1,0 +1,188 @@
+"""Continuing prompts in batches: each row with random numbers and settings of its own."""
+
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from tl_steer.batching import default_max_tokens, halving, length_sorted
+from tl_steer.errors import NonFiniteError
+from tl_steer.generation._sampling import Sampling, draw_tokens
+from tl_steer.lens.cache_names import pass_cache_on
+from tl_steer.lens.forward import Decoder
+from tl_steer.lens.holding import held
+from tl_steer.lens.paths import model_of
+from tl_steer.lens.protocol import Host, device_of, dtype_of, overflow_advice
+from tl_steer.lens.reads_padding import reads_padding
+from tl_steer.lens.tokens import TokenIds, eos_ids, pad, pad_id
+from tl_steer.steering import Marked, Steered, Steering
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """One continuation that is asked for."""
+
+    prompt: TokenIds
+    uniforms: Float[Tensor, " step"]
+    """A random number for each token that may be written."""
+
+    reading: Hashable = None
+    """Requests with equal prompts and equal readings read the prompt once, together: their settings
+    do the same to it."""
+
+    label: str = field(default="", repr=False)
+    """What the condition is called where something goes wrong."""
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """What was written."""
+
+    tokens: list[int]
+    """Up to the end-of-text token, if there is one."""
+
+    log_probs: list[float]
+    """Of each token, as the model was steered, at temperature 1."""
+
+    finished: bool
+    """Whether the text ended by itself."""
+
+
+def continued(
+    model: Host,
+    requests: Sequence[Request],
+    sampling: Sampling,
+    steering: Steering | None = None,
+    *,
+    max_tokens: int | None = None,
+    marked: Marked | None = None,
+) -> Iterator[tuple[list[int], list[Continuation]]]:
+    """Write what is asked for, in batches of requests of like length.
+
+    A prompt that several requests of a batch share is read once, and its keys and values are
+    handed to all of them.
+
+    Args:
+        model: Any TransformerLens model or its twin, in inference mode.
+        requests: All for as many tokens as the sampling says.
+        sampling: How tokens are drawn; its seed and number of samples are in the requests.
+        steering: What to do meanwhile; settings per row are for the requests.
+        max_tokens: Padded tokens in a batch, continuations included; by default from memory.
+        marked: Takes down whether scopes mark anything.
+
+    Yields:
+        The numbers of the requests of a batch, and what was written for them.
+
+    Raises:
+        NonFiniteError: When logits become NaN or infinite, with the condition and the prompt.
+    """
+    writer = Writer(model, requests, sampling, steering, marked or Marked())
+    lengths = [len(each.prompt) + sampling.max_new_tokens for each in requests]
+    limit = default_room(model) if max_tokens is None else max_tokens
+    unpadded = reads_padding(model_of(model))
+    for batch in length_sorted(lengths, max_tokens=limit, unpadded=unpadded):
+        yield from halving(writer.write, batch)
+
+
+def default_room(model: Host) -> int:
+    """Padded tokens that a batch may have when text is written."""
+    # Keys, values and residuals of every layer; logits of one position a row.
+    per_token = (
+        (3 * int(model.cfg.n_layers) + 40) * int(model.cfg.d_model) * dtype_of(model).itemsize
+    )
+    return 4 * default_max_tokens(device_of(model), bytes_per_token=4 * per_token)
+
+
+@dataclass(eq=False)
+class Writer:
+    model: Host
+    requests: Sequence[Request]
+    sampling: Sampling
+    steering: Steering | None
+    marked: Marked
+    cached: bool = True
+    """Whether the model was seen to keep what it reads, or not seen yet."""
+
+    def write(self, index: list[int]) -> list[Continuation]:
+        asked = [self.requests[number] for number in index]
+        device = device_of(self.model)
+        uniform = torch.stack([each.uniforms for each in asked]).to(device)
+        ends = torch.tensor(eos_ids(self.model) if self.sampling.stop_at_eos else [], device=device)
+        own = None if self.steering is None else self.steering.rows(index)
+        first, reader = _read_together(asked)
+        reading = None if own is None else own.rows(first)
+        prompts = pad([asked[row].prompt for row in first], side="left", pad_id=pad_id(self.model))
+        tokens: list[Tensor] = []
+        log_probs: list[Tensor] = []
+        with held(self.model), _around(self.model, reading, self.marked) as live:
+            decoder, logits = Decoder.begin(self.model, prompts.to(device), cached=self.cached)
+            self.cached = decoder.cached
+            if reader != list(range(len(first))):
+                decoder.select(reader)
+                logits = logits[reader]
+                if live is not None and own is not None:
+                    live.select(reader, own)
+            finished = torch.zeros(len(index), dtype=torch.bool, device=device)
+            for step in range(self.sampling.max_new_tokens):
+                if step:
+                    logits = decoder.step(tokens[-1][:, None])
+                self._require_finite(logits, step, index)
+                drawn = draw_tokens(self.sampling, logits, uniform[:, step])
+                chosen = logits.float().gather(1, drawn[:, None])[:, 0]
+                log_probs.append(chosen - logits.float().logsumexp(-1))
+                tokens.append(drawn)
+                finished |= torch.isin(drawn, ends)
+                if bool(finished.all()):
+                    break
+        several = zip(
+            torch.stack(tokens, 1).tolist(), torch.stack(log_probs, 1).tolist(), strict=True
+        )
+        return [_continuation(ids, logs, set(ends.tolist())) for ids, logs in several]
+
+    def _require_finite(self, logits: Tensor, step: int, index: Sequence[int]) -> None:
+        fine = torch.isfinite(logits).all(-1)
+        if bool(fine.all()):
+            return
+        number = index[int((~fine).nonzero()[0])]
+        row = self.requests[number]
+        prompt = self.model.tokenizer.decode(row.prompt)
+        acts = [] if self.steering is None else [*self.steering.rows([number]).active]
+        where = f"Acting: {'; '.join(map(repr, acts))}. Lower the strength."
+        nowhere = "Nothing of tl_steer acts: look at the model's weights, and at other hooks on it."
+        raise NonFiniteError(
+            f"{row.label}: the logits of token {step} after {prompt!r} hold NaN or infinity. "
+            f"{where if acts else nowhere}{overflow_advice(self.model)}"
+        )
+
+
+@contextmanager
+def _around(model: Host, steering: Steering | None, marked: Marked) -> Iterator[Steered | None]:
+    """What has to be on the model while it writes."""
+    if steering is None:
+        with pass_cache_on(model):
+            yield None
+    else:
+        with Steered(model, steering, marked=marked) as live:
+            yield live
+
+
+def _read_together(asked: Sequence[Request]) -> tuple[list[int], list[int]]:
+    """Rows whose prompts are to be read, and for each row which of these it goes on from."""
+    readers: dict[Hashable, int] = {}
+    first: list[int] = []
+    reader: list[int] = []
+    for row, each in enumerate(asked):
+        number = readers.setdefault((each.prompt, each.reading), len(readers))
+        if number == len(first):
+            first.append(row)
+        reader.append(number)
+    return first, reader
+
+
+def _continuation(ids: list[int], logs: list[float], ends: set[int]) -> Continuation:
+    last = next((i for i, token in enumerate(ids) if token in ends), None)
+    length = len(ids) if last is None else last + 1
+    return Continuation(ids[:length], logs[:length], last is not None)

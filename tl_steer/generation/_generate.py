@@ -1,0 +1,293 @@
+"""Text with and without steering, from the same random numbers."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from contextlib import nullcontext
+from typing import Any
+
+import pandas as pd
+import torch
+from tqdm.auto import tqdm
+
+from tl_steer.arguments import Count, Seed, checked
+from tl_steer.errors import DataError, MismatchError
+from tl_steer.generation._continuing import Continuation, Request, continued
+from tl_steer.generation._generations import Generations
+from tl_steer.generation._sampling import Sampling
+from tl_steer.lens.paths import Path, host_for, path_of, use_path
+from tl_steer.lens.prompts import Prompts, read_prompts
+from tl_steer.lens.protocol import SteerableModel, require_steerable
+from tl_steer.lens.tokens import Chat, TokenIds, check_lengths, decode
+from tl_steer.steering import Marked, Steering, SteeringLike, as_steering, can_merge, merged
+
+
+@checked
+def generate(
+    model: SteerableModel,
+    prompts: Prompts,
+    steering: SteeringLike | None = None,
+    sampling: Sampling | None = None,
+    *,
+    max_new_tokens: Count | None = None,
+    samples: Count | None = None,
+    temperature: float | None = None,
+    top_p: float | None = None,
+    top_k: Count | None = None,
+    seed: Seed | None = None,
+    stop_at_eos: bool | None = None,
+    chat: Chat | None = None,
+    prepend_bos: bool | None = None,
+    max_tokens: Count | None = None,
+    path: Path | None = None,
+    progress: bool = True,
+) -> Generations:
+    """Continue prompts, steered or not.
+
+    Rows are left-padded with a mask that travels along, so that a prompt gets the text that it
+    gets alone, and hooks of your own that sit on the model act as always.
+
+    Args:
+        model: Any TransformerLens model.
+        prompts: One or many, of any lengths: texts, or token ids, which are read as they are, such
+            as ``model.to_tokens(text)``, each row without padding.
+        steering: What to do while the model reads and writes: a steering, an intervention or a list
+            of them. Settings per row are for the prompts, or for prompts × samples, the samples of
+            a prompt next to each other.
+        sampling: How texts are drawn, how many and how long; or by name:
+        max_new_tokens: This and the next six instead of a ``sampling``, each as there.
+        samples: Continuations of each prompt.
+        temperature: Divides the logits; 0 is greedy.
+        top_p: Keep the likeliest tokens that together reach this probability.
+        top_k: Keep so many of the likeliest tokens.
+        seed: Of the random numbers.
+        stop_at_eos: Whether a continuation ends with the end-of-text token.
+        chat: Put each prompt into the tokenizer's chat template, as the user's turn.
+        prepend_bos: Whether prompts begin with a beginning-of-text token; ``None`` does what
+            TransformerLens does with this model, or leaves it to the chat template.
+        max_tokens: Padded tokens in a batch, continuations included; by default from memory.
+        path: ``bridge`` or ``twin``, where one of them is wanted; see :func:`use_path`.
+        progress: Whether to show a progress bar.
+
+    Returns:
+        A tidy frame with tokens and log-probabilities; its condition is ``unsteered`` or
+        ``steered``.
+
+    Raises:
+        DataError: For no prompts, or prompts that leave no room in the context.
+        MismatchError: For settings of another number of rows.
+        NonFiniteError: When logits become NaN or infinite, with the steered hook points.
+    """
+    drawn = Sampling.given(
+        sampling,
+        max_new_tokens=max_new_tokens,
+        samples=samples,
+        temperature=temperature,
+        top_p=top_p,
+        top_k=top_k,
+        seed=seed,
+        stop_at_eos=stop_at_eos,
+    )
+    conditions: dict[str, SteeringLike | None] = (
+        {"unsteered": None} if steering is None else {"steered": steering}
+    )
+    return compare(
+        model,
+        prompts,
+        conditions,
+        drawn,
+        chat=chat,
+        prepend_bos=prepend_bos,
+        max_tokens=max_tokens,
+        path=path,
+        progress=progress,
+    )
+
+
+@checked
+def compare(
+    model: SteerableModel,
+    prompts: Prompts,
+    conditions: SteeringLike | Mapping[str, SteeringLike | None],
+    sampling: Sampling | None = None,
+    *,
+    max_new_tokens: Count | None = None,
+    samples: Count | None = None,
+    temperature: float | None = None,
+    top_p: float | None = None,
+    top_k: Count | None = None,
+    seed: Seed | None = None,
+    stop_at_eos: bool | None = None,
+    chat: Chat | None = None,
+    prepend_bos: bool | None = None,
+    max_tokens: Count | None = None,
+    path: Path | None = None,
+    progress: bool = True,
+) -> Generations:
+    """Continue the same prompts under several conditions, from the same random numbers.
+
+    Args:
+        model: Any TransformerLens model.
+        prompts: One or many, of any lengths: texts, or token ids as for :func:`generate`.
+        conditions: One steering, to be compared with none; or a steering for each name, with
+            ``None`` for the model as it is.
+        sampling: How texts are drawn, how many and how long; or by name:
+        max_new_tokens: This and the next six instead of a ``sampling``, each as there.
+        samples: Continuations of each prompt.
+        temperature: Divides the logits; 0 is greedy.
+        top_p: Keep the likeliest tokens that together reach this probability.
+        top_k: Keep so many of the likeliest tokens.
+        seed: Of the random numbers.
+        stop_at_eos: Whether a continuation ends with the end-of-text token.
+        chat: Put each prompt into the tokenizer's chat template, as the user's turn.
+        prepend_bos: Whether prompts begin with a beginning-of-text token.
+        max_tokens: Padded tokens in a batch, continuations included; by default from memory.
+        path: ``bridge`` or ``twin``, where one of them is wanted; see :func:`use_path`.
+        progress: Whether to show a progress bar.
+
+    Returns:
+        A tidy frame over all conditions; :meth:`Generations.side_by_side` is for reading.
+
+    Raises:
+        DataError: For no prompts, or prompts that leave no room in the context.
+        MismatchError: For settings of another number of rows.
+        NonFiniteError: When logits become NaN or infinite, with the steered hook points.
+
+    Example:
+        >>> ts.compare(model, prompts, {"none": None, "glad": glad}, max_new_tokens=20)
+    """
+    sampling = Sampling.given(
+        sampling,
+        max_new_tokens=max_new_tokens,
+        samples=samples,
+        temperature=temperature,
+        top_p=top_p,
+        top_k=top_k,
+        seed=seed,
+        stop_at_eos=stop_at_eos,
+    )
+    several = (
+        conditions
+        if isinstance(conditions, Mapping)
+        else {"unsteered": None, "steered": conditions}
+    )
+    named = {name: None if each is None else as_steering(each) for name, each in several.items()}
+    require_steerable(model)
+    given, rows = read_prompts(model, prompts, prepend_bos=prepend_bos, chat=chat)
+    if not given or not named:
+        raise DataError(
+            "there is no prompt to continue."
+            if not given
+            else "no condition came; give a steering, or several by name."
+        )
+    check_lengths(model, rows, given, room=sampling.max_new_tokens)
+    for each in named.values():
+        if each is not None:
+            _require_rows(each, len(given), sampling.samples)
+            each.check_fits(model)
+    uniforms = sampling.uniforms(len(given))
+    marked = Marked()
+    found: dict[tuple[str, int], Continuation] = {}
+    # One for all conditions, which are to be compared.
+    names = [name for each in named.values() if each is not None for name in each.hook_names]
+    with nullcontext() if path is None else use_path(path):
+        host = host_for(model, names)
+    with (
+        torch.inference_mode(),
+        tqdm(
+            total=len(uniforms) * len(named),
+            desc="generate",
+            unit="text",
+            disable=not progress,
+        ) as bar,
+    ):
+        for together, steering in _together(named, len(given), sampling.samples):
+            asked = [(name, row) for name in together for row in range(len(uniforms))]
+            requests = [
+                Request(
+                    rows[row // sampling.samples],
+                    uniforms[row],
+                    _reading(name, row, steering, named[name], len(given), sampling.samples),
+                    name,
+                )
+                for name, row in asked
+            ]
+            for part, texts in continued(
+                host, requests, sampling, steering, max_tokens=max_tokens, marked=marked
+            ):
+                found.update(zip([asked[number] for number in part], texts, strict=True))
+                bar.update(len(part))
+    marked.warn()
+    records = [
+        _record(model, name, given, rows, sampling, row, found[name, row])
+        for name in named
+        for row in range(len(uniforms))
+    ]
+    return Generations(pd.DataFrame(records), sampling, path_of(host))
+
+
+def _together(
+    conditions: Mapping[str, Steering | None], prompts: int, samples: int
+) -> list[tuple[list[str], Steering | None]]:
+    """Which conditions are written in one batch, and the steering for its rows."""
+    alike = [name for name, each in conditions.items() if can_merge(each)]
+    groups: list[tuple[list[str], Steering | None]] = []
+    if len(alike) > 1:
+        several = [conditions[name] for name in alike]
+        groups.append((alike, merged(several, times=prompts * samples)))
+    for name, each in conditions.items():
+        if len(alike) == 1 or name not in alike:
+            groups.append(([name], _for_rows(each, prompts, samples)))
+    return groups
+
+
+def _reading(
+    name: str,
+    row: int,
+    steering: Steering | None,
+    own: Steering | None,
+    prompts: int,
+    samples: int,
+) -> Hashable:
+    """What the settings of a row do to its prompt, as far as they are known to do the same."""
+    if steering is None or steering.reads_prompts_alike:
+        return None
+    if own is None or own.n_rows is None:
+        return name
+    return name, row // samples if own.n_rows == prompts else row
+
+
+def _record(
+    model: SteerableModel,
+    condition: str,
+    prompts: Sequence[str],
+    rows: Sequence[TokenIds],
+    sampling: Sampling,
+    number: int,
+    written: Continuation,
+) -> dict[str, Any]:
+    """One row of ``Generations.frame``: sample ``number % samples`` of a prompt."""
+    prompt, sample = divmod(number, sampling.samples)
+    return {
+        "condition": condition,
+        "prompt_index": prompt,
+        "sample": sample,
+        "prompt": prompts[prompt],
+        "text": decode(model, written.tokens),
+        "tokens": written.tokens,
+        "log_probs": written.log_probs,
+        "prompt_tokens": list(rows[prompt]),
+        "finished": written.finished,
+    }
+
+
+def _require_rows(steering: Steering, prompts: int, samples: int) -> None:
+    if steering.n_rows not in (None, prompts, prompts * samples):
+        raise MismatchError(
+            f"settings for {steering.n_rows} rows came with {prompts} prompts of {samples} "
+            f"samples; give one for each prompt, or {prompts * samples}, or one for all."
+        )
+
+
+def _for_rows(steering: Steering | None, prompts: int, samples: int) -> Steering | None:
+    if steering is None or steering.n_rows in (None, prompts * samples):
+        return steering
+    return steering.rows([row // samples for row in range(prompts * samples)])

@@ -1,0 +1,124 @@
+"""A map of the user's own: h' = h + α(f(h) − h)."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tl_steer.arguments import checked
+from tl_steer.errors import NonFiniteError, SteerError
+from tl_steer.interventions._protocol import Edit, per_site
+from tl_steer.lens.context import Context
+from tl_steer.lens.places import Place, name_at
+from tl_steer.lens.protocol import SteerableModel
+from tl_steer.scopes import Scope, as_scope, everywhere
+from tl_steer.strengths import Strength, as_strength, check_fits, chosen_rows, rows_of
+
+Function = Callable[[Tensor, Context], Tensor]
+"""From activations ``Float[Tensor, "batch pos *site"]`` and the pass to activations of the same
+shape and dtype. Attention scores and patterns come as ``batch query head key``."""
+
+
+@checked
+@dataclass(frozen=True, eq=False)
+class Custom:
+    """Apply a function of your own: ``h' = h + α(f(h, context) − h)``, and just ``f`` where α = 1.
+
+    It may stand wherever another intervention may, with any scope and strength, at any hook point,
+    attention scores included, and sees in the :class:`~tl_steer.lens.context.Context` which tokens
+    it is given. For the same text with and without a cache, and in any batch, a token's result may
+    depend on the token itself, its position, and what stands before it.
+
+    Raises:
+        SteerError: For what cannot be called; while the model runs, for a result that is no tensor
+            or has another shape, dtype or device.
+        NonFiniteError: For a strength that is NaN or infinite; in debug mode, while the model runs,
+            for a result with NaN, or with an infinity where there was none.
+    """
+
+    function: Function
+    """``f``. It gets a copy, which it may write into, and has to return its result."""
+
+    at: Place
+    """The hook point: its name, or the number of a layer for the residual stream after it."""
+
+    strength: Strength = 1.0
+    """α: 0 does nothing, 1 is the function."""
+
+    scope: Scope | slice = field(default=everywhere, kw_only=True)
+    """Which tokens; a plain slice means absolute positions. The function sees all of them."""
+
+    reads: tuple[str, ...] = field(default=(), kw_only=True)
+    """Hook names that the function asks ``context.read`` for; none may come after ``at``."""
+
+    debug: bool = field(default=False, kw_only=True)
+    """Look for NaN and infinity in every result. That waits for the device, at every token."""
+
+    def __post_init__(self) -> None:
+        """Check what can be checked without a model."""
+        object.__setattr__(self, "at", name_at(self.at))
+        as_strength(self.strength, hook_name=self.hook_name)
+        object.__setattr__(self, "scope", as_scope(self.scope))
+
+    @property
+    def hook_name(self) -> str:
+        """Where it acts."""
+        return str(self.at)
+
+    @property
+    def needs_context(self) -> bool:
+        """The function is always told of the pass."""
+        return True
+
+    @property
+    def n_rows(self) -> int | None:
+        """How many rows the strength is made for; ``None`` when one serves all."""
+        return rows_of(self.strength)
+
+    def rows(self, index: Sequence[int]) -> "Custom":
+        """Keep the strengths of some rows; the function is told which rows it gets by the pass."""
+        return replace(self, strength=chosen_rows(self.strength, index))
+
+    def check_fits(self, model: SteerableModel) -> None:
+        """Let a strength that has something to refuse do so."""
+        check_fits(self.strength, model, self.hook_name)
+
+    def edit(self) -> Edit:
+        """Prepare ``h ↦ h + α(f(h) − h)``, in float32 or better, rounded once."""
+
+        def custom(acts: Tensor, strength: Tensor, context: Context | None) -> Tensor:
+            found: Any = self.function(acts.clone(), context)  # type: ignore[arg-type]
+            self._check(found, acts)
+            share = per_site(strength, acts)
+            wide = torch.promote_types(acts.dtype, torch.float32)
+            mixed = (acts.to(wide) + share * (found.to(wide) - acts.to(wide))).to(acts.dtype)
+            # What the function left alone stays, also where it is the −∞ of masked attention.
+            return torch.where((share == 1) | (found == acts), found, mixed)
+
+        return custom
+
+    def _check(self, found: Any, acts: Tensor) -> None:
+        if not isinstance(found, Tensor) or not _alike(found, acts):
+            raise SteerError(
+                f"{self.at}: the function {self.function!r} returned {_described(found)}; "
+                f"{_described(acts)} is wanted, like what it was given. Does it return its result?"
+            )
+        if self.debug:
+            wrong = found.isnan() | (found.isinf() & acts.isfinite())
+            if bool(wrong.any()):
+                raise NonFiniteError(
+                    f"{self.at}: the function {self.function!r} returned {int(wrong.sum())} "
+                    f"non-finite numbers of {found.numel()}."
+                )
+
+
+def _alike(found: Tensor, acts: Tensor) -> bool:
+    return (found.shape, found.dtype, found.device) == (acts.shape, acts.dtype, acts.device)
+
+
+def _described(value: Any) -> str:
+    if not isinstance(value, Tensor):
+        return type(value).__name__
+    return f"{value.dtype} of shape {tuple(value.shape)} on {value.device}"

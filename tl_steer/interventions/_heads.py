@@ -1,0 +1,154 @@
+"""Any intervention, on some attention heads."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any
+
+from torch import Tensor
+
+from tl_steer.arguments import checked
+from tl_steer.directions import Conceptor, Direction, LeaceEraser, TransportMap
+from tl_steer.errors import MismatchError
+from tl_steer.interventions._protocol import Edit, Intervention, with_strength
+from tl_steer.lens.context import Context
+from tl_steer.lens.hook_names import site_of, site_shape
+from tl_steer.lens.protocol import SteerableModel
+from tl_steer.scopes import Scope, reads_of
+from tl_steer.strengths import Strength
+
+_SITES = ("attn.hook_z", "attn.hook_q", "attn.hook_k", "attn.hook_v")
+
+
+@checked
+@dataclass(frozen=True, eq=False)
+class OnHeads:
+    """Let another intervention act on some attention heads, each by itself.
+
+    The heads at ``attn.hook_z`` are separate vectors of ``d_head`` numbers. Each of the chosen ones
+    is changed as if it were the whole hook point, with its own part of the directions: projections,
+    norms and angles are those of the head. The other heads stay as they are, bit for bit. Without
+    ``OnHeads``, a map takes the heads together for one vector; ``select_heads(direction, heads)``
+    restricts that one to some of them.
+
+    A function of :class:`Custom` is given ``batch pos d_head`` of one head at a time. A value or
+    point that is a number holds for each head.
+
+    Raises:
+        MismatchError: At hook points without heads, for no head or one that is given twice, and for
+            what was fitted on all heads together: ``Erase``, ``ApplyConceptor``.
+        NonFiniteError: For a direction that is zero in one of the heads, where its unit vector is
+            needed.
+    """
+
+    intervention: Intervention
+    """Whose strength, scope and hook point these are."""
+
+    heads: Sequence[int]
+    """Numbers of the heads, from 0."""
+
+    def __post_init__(self) -> None:
+        """Check what can be checked without a model."""
+        heads = tuple(self.heads)
+        object.__setattr__(self, "heads", heads)
+        if site_of(self.hook_name) not in _SITES:
+            raise MismatchError(
+                f"{self.hook_name} has no heads; OnHeads acts at {', '.join(_SITES)}."
+            )
+        if not heads or len(set(heads)) < len(heads) or min(heads) < 0:
+            raise MismatchError(
+                f"{self.hook_name}: heads={list(heads)}; give some numbers of heads, from 0, each "
+                "once."
+            )
+        for head in heads:
+            _of_head(self.intervention, head, self.hook_name)
+
+    @property
+    def hook_name(self) -> str:
+        """Where it acts."""
+        return self.intervention.hook_name
+
+    @property
+    def strength(self) -> Strength:
+        """The strength of what it wraps."""
+        return self.intervention.strength
+
+    @property
+    def scope(self) -> Scope | slice:
+        """Which tokens."""
+        return self.intervention.scope
+
+    @property
+    def n_rows(self) -> int | None:
+        """How many rows it is made for; ``None`` when one setting serves all."""
+        return self.intervention.n_rows
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """What the wrapped intervention reads."""
+        return reads_of(self.intervention)
+
+    @property
+    def needs_context(self) -> bool:
+        """Whether the wrapped intervention asks about the pass."""
+        return bool(getattr(self.intervention, "needs_context", False))
+
+    def rows(self, index: Sequence[int]) -> "OnHeads":
+        """Keep the settings of some rows."""
+        return replace(self, intervention=self.intervention.rows(index))
+
+    def with_strength(self, strength: Strength) -> "OnHeads":
+        """Return the same at another strength."""
+        return replace(self, intervention=with_strength(self.intervention, strength))
+
+    def check_fits(self, model: SteerableModel) -> None:
+        """Refuse what the wrapped intervention refuses, and heads that the model lacks.
+
+        Raises:
+            MismatchError: Saying what differs.
+        """
+        self.intervention.check_fits(model)
+        n_heads = site_shape(model, self.hook_name)[0]
+        if max(self.heads) >= n_heads:
+            raise MismatchError(
+                f"{self.hook_name}: there is no head {max(self.heads)}; this model has heads 0 to "
+                f"{n_heads - 1} there."
+            )
+
+    def edit(self) -> Edit:
+        """Prepare the wrapped map for each head."""
+        edits = {
+            head: _of_head(self.intervention, head, self.hook_name).edit() for head in self.heads
+        }
+
+        def on_heads(acts: Tensor, strength: Tensor, context: Context | None) -> Tensor:
+            edited = acts.clone()
+            for head, edit in edits.items():
+                edited[:, :, head] = edit(acts[:, :, head], strength, context)
+            return edited
+
+        return on_heads
+
+
+def _of_head(value: Any, head: int, name: str) -> Any:
+    """Cut what an intervention is made of down to one head."""
+    if isinstance(value, Direction):
+        if head >= len(value.vector) or value.vector.ndim != 2:
+            raise MismatchError(
+                f"{name}: there is no head {head} in a direction of shape "
+                f"{tuple(value.vector.shape)}."
+            )
+        return replace(value, vector=value.vector[head])
+    if isinstance(value, TransportMap):
+        units = {each: getattr(value, each)[head] for each in ("slope", "intercept", "low", "high")}
+        return replace(value, direction=_of_head(value.direction, head, name), **units)
+    if isinstance(value, LeaceEraser | Conceptor):
+        raise MismatchError(
+            f"{name}: {type(value).__name__.lower()} was fitted on all heads together, and cannot "
+            "act on one of them."
+        )
+    if isinstance(value, list | tuple) and all(isinstance(each, Direction) for each in value):
+        return tuple(_of_head(each, head, name) for each in value)
+    if is_dataclass(value) and isinstance(value, Intervention):
+        parts = {each.name: getattr(value, each.name) for each in fields(value) if each.init}
+        return replace(value, **{key: _of_head(part, head, name) for key, part in parts.items()})
+    return value

@@ -1,0 +1,94 @@
+"""What an intervention is."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from torch import Tensor
+
+from tl_steer.arguments import means
+from tl_steer.directions import Direction, are_directions
+from tl_steer.lens.context import Context
+from tl_steer.lens.protocol import SteerableModel
+from tl_steer.scopes import Scope
+from tl_steer.strengths import Strength
+
+Edit = Callable[[Tensor, Tensor, Context | None], Tensor]
+"""From activations ``Float[Tensor, "batch pos *site"]``, a strength in float32 for each token (its
+two axes may be 1, where one serves all), and the pass, to activations of the same shape and dtype.
+
+The pass is ``None`` where nothing depends on it: for a single number as strength, the scope
+``everywhere``, and an intervention that does not ask for it by ``needs_context = True``. Attention
+scores come as ``batch query head key``.
+"""
+
+
+def instead_of_intervention(came: Any) -> str:
+    """A direction says nothing of what is to be done with it."""
+    if isinstance(came, Direction):
+        return "Say what to do with it: Add(direction, dose=0.2)."
+    if are_directions(came):
+        return (
+            "Add one of them, Add(directions[15], dose=0.2), or several at once, "
+            "Steering.at_layers(directions[10:19], dose=0.2)."
+        )
+    if isinstance(came, Tensor | np.ndarray):
+        return (
+            "Make a direction of it, and add that: "
+            "Add(Direction.of(vector, at=15, model=model), dose=0.2)."
+        )
+    return "Write Add(direction, dose=0.2), for example."
+
+
+@means("an intervention", instead=instead_of_intervention)
+@runtime_checkable
+class Intervention(Protocol):
+    """A change of the activations at one hook point, for the tokens of one scope.
+
+    It may also have ``reads``, a tuple of hook names that its edit asks ``Context.read`` for, and
+    ``needs_context = True``.
+    """
+
+    @property
+    def hook_name(self) -> str:
+        """Where it acts."""
+        ...
+
+    @property
+    def strength(self) -> Strength:
+        """How strongly; at zero it does nothing."""
+        ...
+
+    @property
+    def scope(self) -> Scope | slice:
+        """Which tokens it touches; a plain slice means absolute positions."""
+        ...
+
+    @property
+    def n_rows(self) -> int | None:
+        """How many rows it is made for; ``None`` when one setting serves all rows."""
+        ...
+
+    def rows(self, index: Sequence[int]) -> "Intervention":
+        """Keep the settings of some rows, in the order asked for."""
+        ...
+
+    def check_fits(self, model: SteerableModel) -> None:
+        """Refuse a model that it was not made for, before the model runs."""
+        ...
+
+    def edit(self) -> Edit:
+        """Prepare the map for a forward pass."""
+        ...
+
+
+def per_site(strength: Tensor, acts: Tensor) -> Tensor:
+    """Give a strength as many axes as the activations have: ``batch pos 1 …``."""
+    return strength.view(*strength.shape, *[1] * (acts.ndim - strength.ndim))
+
+
+def with_strength(intervention: Any, strength: Strength) -> Any:
+    """Return the same intervention at another strength."""
+    changed = getattr(intervention, "with_strength", None)
+    return replace(intervention, strength=strength) if changed is None else changed(strength)

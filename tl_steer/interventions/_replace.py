@@ -1,0 +1,87 @@
+"""Replacement: h' = h + α(s − h)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from torch import Tensor
+
+from tl_steer.arguments import checked
+from tl_steer.directions import Direction
+from tl_steer.interventions._projection import flat, like, place_of
+from tl_steer.interventions._protocol import Edit
+from tl_steer.lens.context import Context
+from tl_steer.lens.on_device import OnDevice
+from tl_steer.lens.places import Place
+from tl_steer.lens.protocol import SteerableModel
+from tl_steer.scopes import Scope, as_scope, everywhere
+from tl_steer.strengths import Strength, as_strength, check_fits, chosen_rows, rows_of
+
+
+@checked
+@dataclass(frozen=True, eq=False)
+class Replace:
+    """Put a stored activation in a token's place: ``h' = h + α(s − h)``.
+
+    With the mean over usual texts this is mean ablation, with that of a class a move onto the class
+    which takes all else of the token along (Wang et al. 2022, https://arxiv.org/abs/2211.00593,
+    replace what heads write by their means). At the residual stream little of the text is left;
+    outputs of single blocks and heads stand it better.
+
+    Raises:
+        NonFiniteError: For a strength that is NaN or infinite.
+    """
+
+    stored: Direction
+    """``s``, as ``positive_mean`` or ``negative_mean`` gives it; any vector of the hook point, the
+    zero vector among them (zero ablation)."""
+
+    strength: Strength = 1.0
+    """α, the share of the way: 1 all of it, 0 nothing."""
+
+    scope: Scope | slice = field(default=everywhere, kw_only=True)
+    """Which tokens; a plain slice means absolute positions."""
+
+    at: Place | None = field(default=None, kw_only=True)
+    """The hook point, where it is not the one that the activation was read at. A number is a
+    layer, at the same site."""
+
+    def __post_init__(self) -> None:
+        """Check what can be checked without a model."""
+        name = place_of([self.stored], self.at)
+        as_strength(self.strength, hook_name=name)
+        object.__setattr__(self, "scope", as_scope(self.scope))
+
+    @property
+    def hook_name(self) -> str:
+        """Where it acts."""
+        return place_of([self.stored], self.at)
+
+    @property
+    def n_rows(self) -> int | None:
+        """How many rows the strength is made for; ``None`` when one serves all."""
+        return rows_of(self.strength)
+
+    def rows(self, index: Sequence[int]) -> "Replace":
+        """Keep the strengths of some rows."""
+        return replace(self, strength=chosen_rows(self.strength, index))
+
+    def check_fits(self, model: SteerableModel) -> None:
+        """Refuse a model that the activation was not read from.
+
+        Raises:
+            MismatchError: Saying what differs.
+        """
+        self.stored.check_fits(model, self.hook_name)
+        check_fits(self.strength, model, self.hook_name)
+
+    def edit(self) -> Edit:
+        """Prepare ``h ↦ h + α(s − h)``, in float32 or better, rounded once."""
+        on_device = OnDevice(self.stored.vector.flatten())
+
+        def put(acts: Tensor, strength: Tensor, context: Context | None) -> Tensor:
+            (stored,) = on_device(acts)
+            # In this form, what is stored comes out exactly where α = 1.
+            share = strength[..., None]
+            return like((1 - share) * flat(acts) + share * stored, acts)
+
+        return put

@@ -1,0 +1,112 @@
+"""Scaling along a direction: h' = h + α(f − 1)v̂v̂ᵀ(h − μ)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from torch import Tensor
+
+from tl_steer.arguments import checked
+from tl_steer.directions import Direction
+from tl_steer.interventions._projection import (
+    along,
+    coordinate_of,
+    flat,
+    like,
+    place_of,
+    require_finite,
+    unit_of,
+)
+from tl_steer.interventions._protocol import Edit
+from tl_steer.lens.context import Context
+from tl_steer.lens.on_device import OnDevice
+from tl_steer.lens.places import Place
+from tl_steer.lens.protocol import SteerableModel
+from tl_steer.scopes import Scope, as_scope, everywhere
+from tl_steer.strengths import Strength, as_strength, check_fits, chosen_rows, rows_of
+
+
+@checked
+@dataclass(frozen=True, eq=False)
+class ScaleAlong:
+    """Multiply what a token has along a direction: ``h' = h + α(f − 1)v̂v̂ᵀ(h − μ)``.
+
+    The coordinate ``v̂ᵀh`` moves away from that of ``μ``, or towards it, to ``f`` times the
+    distance; all else stays. It makes more of a difference that is there and of none where there is
+    none: ``f = 2`` doubles, ``f = −1`` mirrors, and ``f = 0`` is :class:`Ablate` for ``μ = 0`` and
+    :class:`AffineEdit` for a class mean.
+
+    Raises:
+        MismatchError: For a direction and a point of two hook points without ``at``, or shapes.
+        NonFiniteError: For a factor or strength that is NaN or infinite, and a zero direction.
+    """
+
+    direction: Direction
+    """Its length plays no part."""
+
+    factor: float
+    """``f``; 1 changes nothing."""
+
+    strength: Strength = 1.0
+    """α, the share of the way from 1 to ``f``."""
+
+    about: Direction | float = field(default=0.0, kw_only=True)
+    """``μ``, the point that stays: a vector such as ``positive_mean`` gives, of which only
+    ``v̂ᵀμ`` counts, or that number itself, in activation units."""
+
+    scope: Scope | slice = field(default=everywhere, kw_only=True)
+    """Which tokens; a plain slice means absolute positions."""
+
+    at: Place | None = field(default=None, kw_only=True)
+    """The hook point, where it is not the one that the direction was read at. A number is a
+    layer, at the same site."""
+
+    def __post_init__(self) -> None:
+        """Check what can be checked without a model."""
+        name = place_of(self._vectors, self.at)
+        unit = unit_of(self.direction)
+        require_finite(name, factor=self.factor, about=coordinate_of(self.about, unit))
+        as_strength(self.strength, hook_name=name)
+        object.__setattr__(self, "scope", as_scope(self.scope))
+
+    @property
+    def hook_name(self) -> str:
+        """Where it acts."""
+        return place_of(self._vectors, self.at)
+
+    @property
+    def n_rows(self) -> int | None:
+        """How many rows the strength is made for; ``None`` when one serves all."""
+        return rows_of(self.strength)
+
+    def rows(self, index: Sequence[int]) -> "ScaleAlong":
+        """Keep the strengths of some rows."""
+        return replace(self, strength=chosen_rows(self.strength, index))
+
+    def check_fits(self, model: SteerableModel) -> None:
+        """Refuse a model that the vectors were not read from.
+
+        Raises:
+            MismatchError: Saying what differs.
+        """
+        for vector in self._vectors:
+            vector.check_fits(model, self.hook_name)
+        check_fits(self.strength, model, self.hook_name)
+
+    def edit(self) -> Edit:
+        """Prepare ``h ↦ h + α(f − 1)v̂v̂ᵀ(h − μ)``, in float32 or better, rounded once."""
+        unit = unit_of(self.direction)
+        centre, more = coordinate_of(self.about, unit), self.factor - 1
+        on_device = OnDevice(unit)
+
+        def scale_along(acts: Tensor, strength: Tensor, context: Context | None) -> Tensor:
+            (unit,) = on_device(acts)
+            values = flat(acts)
+            added = strength[..., None] * more * (along(values, unit) - centre)
+            return like(values + added * unit, acts)
+
+        return scale_along
+
+    @property
+    def _vectors(self) -> list[Direction]:
+        points = [self.about] if isinstance(self.about, Direction) else []
+        return [self.direction, *points]

@@ -1,0 +1,196 @@
+"""Judges out of what a user has: a scikit-learn or Hugging Face classifier, or any function."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from scipy.special import expit
+
+from tl_steer.arguments import came, checked
+from tl_steer.data import short
+from tl_steer.errors import DataError, NonFiniteError
+from tl_steer.judges._judges import checked_texts
+
+TextFunction = Callable[[list[str]], Sequence[float]]
+"""From texts to one number for each."""
+
+
+@checked
+@dataclass(frozen=True, eq=False)
+class FunctionJudge:
+    """A function as a judge, with what it returns checked; made by :func:`function_judge`."""
+
+    name: str
+    function: TextFunction = field(repr=False)
+
+    def __call__(self, texts: Sequence[str]) -> list[float]:
+        """Score texts.
+
+        Raises:
+            DataError: One string came, or something that is no string; or the function returned
+                other than one number for each text.
+            NonFiniteError: It returned NaN or infinity.
+        """
+        listed = checked_texts(texts)
+        if not listed:
+            return []
+        # A user's function may return anything.
+        found: Any = self.function(list(listed))
+        try:
+            scores = [float(each) for each in found]
+        except (TypeError, ValueError) as error:
+            raise DataError(
+                f"{self.name} returned {short(found)}; a list with one number for each of "
+                f"{len(listed)} texts is wanted."
+            ) from error
+        if len(scores) != len(listed):
+            raise DataError(f"{self.name} gave {len(scores)} scores for {len(listed)} texts.")
+        for text, score in zip(listed, scores, strict=True):
+            if not math.isfinite(score):
+                raise NonFiniteError(f"{self.name} gave {score} for the text {short(text)}.")
+        return scores
+
+
+@checked
+def function_judge(name: str, function: TextFunction) -> FunctionJudge:
+    """Make a judge of any function from texts to numbers.
+
+    Numbers between 0 (lacks the property) and 1 (has it) fit everything else here, such as the
+    share of texts over 0.5; other scales are let through as they are.
+
+    Args:
+        name: What the judge is called in tables.
+        function: Gets a list of strings; returns as many numbers, in their order. The number of a
+            text should not depend on the other texts.
+
+    Raises:
+        DataError: For an empty name, or what cannot be called.
+
+    Example:
+        >>> function_judge("shouts", lambda texts: [float(text.isupper()) for text in texts])
+    """
+    if not name or not callable(function):
+        raise DataError(
+            f"name={name!r} and function={short(function)}; a name and a function of a list of "
+            "texts are wanted."
+        )
+    return FunctionJudge(name, function)
+
+
+@checked
+def classifier_judge(classifier: Any, *, positive: Any, name: str) -> FunctionJudge:
+    """Make a judge of a fitted scikit-learn classifier or a Hugging Face pipeline.
+
+    The score is the probability of the class ``positive``:
+
+    - of ``predict_proba``, where the classifier has it;
+    - else ``1 / (1 + exp(−d))`` of ``decision_function``, for that class against the others: in
+      order, and not calibrated;
+    - of a Hugging Face text-classification pipeline the score of that label, whether it returns
+      all labels (``top_k=None``) or the likeliest one only. In that case, of two labels, the other
+      one's is 1 minus it; of more, it is not known, and refused.
+
+    A classifier is good at texts like those it was trained on, which continuations of 20 tokens
+    may not be: measure it on such before you believe it.
+
+    Args:
+        classifier: Takes texts: ``make_pipeline(TfidfVectorizer(), LogisticRegression())``, or
+            ``transformers.pipeline("text-classification", top_k=None, …)``. It is called as it is;
+            truncation of long texts is up to it.
+        positive: The class, as in ``classes_``, or the label, as in ``model.config.id2label``.
+        name: What the judge is called in tables.
+
+    Raises:
+        DataError: For a classifier that is not fitted, lacks the class, or cannot be called.
+    """
+    if hasattr(classifier, "predict_proba") or hasattr(classifier, "decision_function"):
+        return function_judge(name, _sklearn(classifier, positive, name))
+    if hasattr(classifier, "fit") or not callable(classifier):
+        raise DataError(
+            f"{name}: {came(classifier)} has neither predict_proba nor decision_function, and "
+            "is no pipeline that can be called with texts."
+        )
+    return function_judge(name, _pipeline(classifier, positive, name))
+
+
+@dataclass(frozen=True, eq=False)
+class _Column:
+    """One class of a scikit-learn classifier."""
+
+    classifier: Any
+    column: int
+    name: str
+
+    def __call__(self, texts: list[str]) -> list[float]:
+        try:
+            if hasattr(self.classifier, "predict_proba"):
+                found = np.asarray(self.classifier.predict_proba(texts))[:, self.column]
+            else:
+                decision = np.asarray(self.classifier.decision_function(texts))
+                # Of two classes there is one number, which speaks for the second.
+                one = decision.ndim == 1
+                found = decision * (2 * self.column - 1) if one else decision[:, self.column]
+                found = expit(found)
+        except ValueError as error:
+            raise DataError(
+                f"{self.name}: {type(self.classifier).__name__} did not take a list of texts "
+                f"({str(error).splitlines()[0]}). Put what makes features of them before it: "
+                "make_pipeline(vectorizer, classifier)."
+            ) from error
+        scores: list[float] = found.tolist()
+        return scores
+
+
+def _sklearn(classifier: Any, positive: Any, name: str) -> TextFunction:
+    classes = getattr(classifier, "classes_", None)
+    if classes is None:
+        raise DataError(f"{name}: {type(classifier).__name__} is not fitted; fit it first.")
+    known = np.asarray(classes).tolist()
+    if positive not in known:
+        raise DataError(f"{name}: positive={positive!r} is none of its classes: {known}.")
+    return _Column(classifier, known.index(positive), name)
+
+
+@dataclass(frozen=True, eq=False)
+class _Label:
+    """One label of a Hugging Face pipeline."""
+
+    classifier: Any
+    positive: Any
+    name: str
+    other_is_rest: bool
+
+    def __call__(self, texts: list[str]) -> list[float]:
+        replies = list(self.classifier(texts))
+        if len(replies) != len(texts):
+            raise DataError(f"{self.name} gave {len(replies)} replies for {len(texts)} texts.")
+        return [self._of_one(text, reply) for text, reply in zip(texts, replies, strict=True)]
+
+    def _of_one(self, text: str, reply: Any) -> float:
+        try:
+            alone = isinstance(reply, Mapping)
+            scores = {each["label"]: each["score"] for each in ([reply] if alone else reply)}
+        except (TypeError, KeyError) as error:
+            raise DataError(
+                f"{self.name} replied {short(reply)} to {short(text)}; "
+                '{"label": …, "score": …}, or a list of these, is wanted.'
+            ) from error
+        if self.positive in scores:
+            return float(scores[self.positive])
+        if len(scores) == 1 and self.other_is_rest:
+            return 1 - float(next(iter(scores.values())))
+        raise DataError(
+            f"{self.name} replied {short(reply)} to {short(text)}, without the label "
+            f"{self.positive!r}. Make the pipeline with top_k=None, so that it returns all labels."
+        )
+
+
+def _pipeline(classifier: Any, positive: Any, name: str) -> TextFunction:
+    config = getattr(getattr(classifier, "model", None), "config", None)
+    labels = list((getattr(config, "id2label", None) or {}).values())
+    if labels and positive not in labels:
+        raise DataError(f"{name}: positive={positive!r} is none of its labels: {labels}.")
+    several = getattr(config, "problem_type", None) == "multi_label_classification"
+    return _Label(classifier, positive, name, len(labels) == 2 and not several)

@@ -1,0 +1,5 @@
+"""What steering does to a model: side effects, perplexity, diversity, and measured answers."""
+
+from tl_steer.front import front_of
+
+__getattr__, __dir__, __all__ = front_of(__name__, __file__)

@@ -1,0 +1,1 @@
+"""HTML: tables, pictures and whole reports, readable in light and dark."""

@@ -1,0 +1,67 @@
+"""Pictures of what people said."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from tl_steer.drawing.plots import COLOURS, blank_figure
+from tl_steer.people._question import Question
+
+_ROW = 0.42  # inches a condition
+
+
+def rating_figure(summary: pd.DataFrame, texts: pd.DataFrame, question: Question) -> Figure:
+    """Mean ratings with their intervals, over the ratings of the texts.
+
+    Args:
+        summary: Of single texts.
+        texts: Mean rating of each text.
+        question: Gives the scale.
+    """
+    figure, (axes,) = blank_figure(1.1 + _ROW * len(summary), 1)
+    rng = np.random.default_rng(0)
+    for place, name in enumerate(summary.index):
+        own = texts.loc[texts["condition"] == name, "rating"].to_numpy(float)
+        # Ratings are few numbers: without a little noise across, texts would hide one another.
+        height = place + rng.uniform(-0.24, 0.24, len(own))
+        axes.plot(own, height, ".", color=COLOURS[0], alpha=0.4, markersize=7, markeredgewidth=0)
+    _intervals(axes, summary, "rating")
+    low, high = question.low, question.high
+    margin = 0.06 * (high - low)
+    axes.set(xlim=(low - margin, high + margin), xlabel=f"{low} to {high}")
+    if question.low_label and question.high_label:
+        axes.set(xlabel=f"{low} = {question.low_label}, {high} = {question.high_label}")
+    axes.set_xticks(range(low, high + 1))
+    _heading(axes, question)
+    return figure
+
+
+def preference_figure(summary: pd.DataFrame, question: Question) -> Figure:
+    """Shares of pairs in which each condition was preferred, with their intervals.
+
+    Args:
+        summary: Of pairs.
+        question: What was asked.
+    """
+    figure, (axes,) = blank_figure(1.1 + _ROW * len(summary), 1)
+    axes.axvline(0.5, color="#6b6b6b", linewidth=0.9, linestyle="--", zorder=1)
+    _intervals(axes, summary, "preferred")
+    axes.set(xlim=(-0.03, 1.03), xlabel="share of pairs in which it was preferred")
+    _heading(axes, question)
+    return figure
+
+
+def _intervals(axes: Axes, summary: pd.DataFrame, column: str) -> None:
+    height = np.arange(len(summary))
+    axes.hlines(height, summary["low"], summary["high"], color=COLOURS[1], linewidth=2.4)
+    axes.plot(summary[column], height, "o", color=COLOURS[1], markersize=7)
+    axes.set_yticks(height, [str(name) for name in summary.index])
+    axes.set_ylim(len(summary) - 0.5, -0.5)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(visible=False, axis="y")
+
+
+def _heading(axes: Axes, question: Question) -> None:
+    # Dollar signs would be read as formulas.
+    axes.set_title(question.text, fontsize=9.5, loc="left", wrap=True, parse_math=False)

@@ -1,0 +1,128 @@
+"""What a study found, as values; a report is made of nothing else."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from tl_steer.arguments import checked
+from tl_steer.controls import ControlsResult
+from tl_steer.errors import DataError
+from tl_steer.reports._averages import SETTING
+
+_SHARED = (*SETTING, "prompts", "seed")
+_TEXTS = (*_SHARED, "prompt_index", "sample", "prompt", "text")
+_CHOSEN = ("direction", "hook_name", "strength")
+
+
+@checked
+@dataclass(frozen=True, eq=False)
+class StudyResults:
+    """Everything that the report of a study is made of.
+
+    What is empty or ``None`` has no section in the report.
+
+    Raises:
+        DataError: The title or the judge is empty, or a frame lacks a column that the report reads.
+    """
+
+    title: str
+    question: str
+    """What was asked."""
+
+    facts: Mapping[str, str]
+    """Model, data, versions, seeds, sampling, time, command ..., by name."""
+
+    judge: str
+    """The judge whose scores are the headline; a column of ``cells`` and ``texts``."""
+
+    cells: pd.DataFrame
+    """What every dose does, as in ``SweepResult.cells``: one row a setting, prompt set and seed,
+    with those of no steering and of the controls (``random 1``, ``shuffled 2`` ...)."""
+
+    texts: pd.DataFrame
+    """What was written at the operating points and without steering, as in ``SweepResult.texts``;
+    those of other settings may be there too."""
+
+    controlled: Mapping[str, ControlsResult]
+    """By the name of the direction, what it does beside its controls at matched KL."""
+
+    table: pd.DataFrame
+    """A row a method and prompt set, with the shares, perplexities, distinct-n and σ that are to
+    be shown; as it is."""
+
+    chosen: pd.DataFrame
+    """The operating points: ``direction``, ``hook_name``, ``strength``, and what else is to be
+    shown, such as the dose, the scores on validation, and why it was chosen."""
+
+    limits: Sequence[str] = ()
+    """What the study does not show, in sentences."""
+
+    people: pd.DataFrame | None = None
+    """What people said, beside the automatic judges."""
+
+    agreement: str | None = None
+    """How far people agree with each other, in a sentence."""
+
+    def __post_init__(self) -> None:
+        """Refuse what no report can be made of."""
+        for name in ("title", "judge"):
+            if not getattr(self, name).strip():
+                raise DataError(f"{name} is empty; a report has to say what it is of.")
+        if isinstance(self.limits, str):
+            raise DataError("limits is one string; give a list of sentences: [limit].")
+        needed = {
+            "cells": (*_SHARED, self.judge),
+            "texts": (*_TEXTS, self.judge),
+            "chosen": _CHOSEN,
+        }
+        for name, columns in needed.items():
+            frame: pd.DataFrame = getattr(self, name)
+            missing = [column for column in columns if column not in frame]
+            if len(frame) and missing:
+                raise DataError(f"{name} lacks the columns {missing}; it has {list(frame)}.")
+        others = {each.judge for each in self.controlled.values()} - {self.judge}
+        if others:
+            raise DataError(
+                f"controls were judged by {sorted(others)}, and the headline judge is "
+                f"{self.judge!r}. Compare with controls by the headline judge."
+            )
+
+    def html(self) -> str:
+        """The report as one page that needs no other file."""
+        # Imported here: the reports are made of this class.
+        from tl_steer.reports._as_html import report_html
+
+        return report_html(self)
+
+    def save(self, folder: Path | str) -> Path:
+        """Write the report and everything in it as data.
+
+        ``report.html`` (one page for itself), ``report.md`` with ``figures/*.png``, and as data
+        ``cells.parquet``, ``texts.parquet``, ``table.csv``, ``chosen.csv``, ``controls.csv`` and
+        ``controlled_texts.parquet`` (what stands behind σ), ``verdicts.csv``, ``per_prompt.csv``,
+        ``people.csv``, and ``facts.json``. What is empty is not written.
+
+        All files are made before the first one is put in its place, and each is put there whole.
+        Other files of the folder stay as they are.
+
+        Args:
+            folder: Made where it is not there.
+
+        Returns:
+            The folder.
+
+        Raises:
+            StorageError: It cannot be written to; what lay there before is still there.
+        """
+        from tl_steer.reports._saving import save_results
+
+        return save_results(self, Path(folder))
+
+    def __repr__(self) -> str:
+        """Say what there is."""
+        return (
+            f"StudyResults({self.title!r}: {len(self.cells)} cells, {len(self.texts)} texts, "
+            f"{len(self.controlled)} directions beside controls)"
+        )

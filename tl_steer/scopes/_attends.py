@@ -1,0 +1,64 @@
+"""Tokens that attend to some others."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from tl_steer.arguments import checked
+from tl_steer.errors import SteerError
+from tl_steer.files.stored_names import stored_as
+from tl_steer.lens.context import Context
+from tl_steer.lens.places import Places
+from tl_steer.lens.protocol import SteerableModel
+from tl_steer.scopes._attention import Attention
+from tl_steer.scopes._positions import Scope
+from tl_steer.shapes import TokenMask
+
+
+@stored_as("AttendsTo")
+@checked
+@dataclass(frozen=True)
+class AttendsTo:
+    """Tokens that give more than some share of their attention to the tokens of a scope.
+
+    ``AttendsTo(Keywords("film"), "blocks.7.attn.hook_pattern", above=0.2)`` marks tokens where the
+    model is concerned with the film, whatever words it uses. Intervene in the same layer or a later
+    one. How shares are counted is told by :class:`~tl_steer.scopes._attention.Attention`; for an
+    effect in proportion there is :class:`~tl_steer.strengths.AttentionShare`.
+
+    Raises:
+        HookNameError: For hook points that are no attention patterns.
+        SteerError: For a scope that reads activations, and a share that is none.
+    """
+
+    attention: Attention
+
+    above: float = field(kw_only=True)
+    """From 0 to under 1."""
+
+    def __init__(
+        self,
+        keys: Scope | slice,
+        at: Places,
+        heads: Sequence[int] | int | None = None,
+        *,
+        above: float,
+        strongest: bool = False,
+    ) -> None:
+        """Take a scope, one pattern or layer or several, and heads; all of them by default."""
+        object.__setattr__(self, "attention", Attention(keys, at, heads, strongest=strongest))
+        if not 0 <= above < 1:
+            raise SteerError(f"AttendsTo, above={above:.4g}: a share from 0 to under 1, e.g. 0.2.")
+        object.__setattr__(self, "above", above)
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The attention patterns."""
+        return self.attention.at
+
+    def check_fits(self, model: SteerableModel) -> None:
+        """Refuse a model that lacks one of the heads."""
+        self.attention.check_fits(model)
+
+    def __call__(self, context: Context) -> TokenMask:
+        """Mark the tokens of this pass."""
+        return context.real & (self.attention(context) > self.above)

@@ -1,0 +1,100 @@
+"""One decision for a text, made on its prompt."""
+
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import torch
+from torch import Tensor
+
+from tl_steer.activations import norms_of
+from tl_steer.arguments import Words, checked
+from tl_steer.errors import SteerError
+from tl_steer.files.stored_names import stored_as
+from tl_steer.lens.context import Context
+from tl_steer.lens.protocol import SteerableModel
+from tl_steer.scopes._conditions import Condition
+from tl_steer.scopes._whole_prompt import require_whole_prompt
+from tl_steer.shapes import Acts, TokenMask
+
+_MASSIVE = 10.0
+
+
+@stored_as("PerPrompt")
+@checked
+@dataclass(frozen=True, eq=False)
+class PerPrompt:
+    """All tokens of the texts whose prompt, as a whole, meets a condition.
+
+    The condition is asked about the mean activation over the prompt's tokens, as ``capture`` reads
+    texts by default: without the first position, and without tokens whose norm is over 10 times the
+    median of the prompt. What a threshold was fitted on is then what is compared with it. A prompt
+    of one token is asked about itself.
+
+    Raises:
+        SteerError: For what is no condition.
+    """
+
+    condition: Annotated[
+        Condition,
+        Words(
+            "a condition, Projects(…) or Similar(…)",
+            "conditions",
+            "Of a scope, Latched(scope) makes one that stays.",
+        ),
+    ]
+
+    last: bool = field(default=False, kw_only=True)
+    """Ask about the prompt's last token instead of the mean, as for directions that were read by
+    ``LastToken()``."""
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """What the condition reads."""
+        return self.condition.reads
+
+    def check_fits(self, model: SteerableModel) -> None:
+        """Refuse a model that the condition was not made for."""
+        self.condition.check_fits(model)
+
+    def __call__(self, context: Context) -> TokenMask:
+        """Mark all tokens of this pass, or none, row by row.
+
+        Raises:
+            SteerError: When it was not there while the prompt was read.
+        """
+        # Also where it is remembered: a later piece of the prompt may have come since.
+        _ = context.prompt_lengths
+        fires: Tensor | None = context.recall(self)
+        if fires is None:
+            if context.past:
+                raise SteerError(
+                    f"{self!r} was switched on after the prompt was read, and so does not know "
+                    "it. Begin the text anew, with it on."
+                )
+            require_whole_prompt(context, self)
+            acts = context.read(self.condition.direction.hook_name)
+            chosen = self._chosen(acts, context)
+            mean = _mean(acts, chosen)
+            fires = self.condition.score(mean)[:, 0] > self.condition.above
+        context.remember(self, fires)
+        return context.real & fires[:, None]
+
+    def _chosen(self, acts: Acts, context: Context) -> TokenMask:
+        prompt = context.real & ~context.generated
+        if self.last:
+            last: TokenMask = context.positions == context.prompt_lengths[:, None] - 1
+            return last
+        ordinary = prompt & (context.positions > 0)
+        norms = norms_of(acts)
+        median = norms.masked_fill(~ordinary, float("nan")).nanmedian(dim=-1, keepdim=True).values
+        ordinary = ordinary & ~(norms > _MASSIVE * median)
+        chosen: TokenMask = torch.where(ordinary.any(-1, keepdim=True), ordinary, prompt)
+        return chosen
+
+
+def _mean(acts: Acts, chosen: TokenMask) -> Tensor:
+    """``Float[Tensor, "batch 1 *site"]``."""
+    weights = chosen.view(*chosen.shape, *[1] * (acts.ndim - 2))
+    total = torch.where(weights, acts.float(), 0.0).sum(1, keepdim=True)
+    mean: Tensor = total / weights.sum(1, keepdim=True)
+    return mean

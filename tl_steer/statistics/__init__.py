@@ -1,0 +1,5 @@
+"""Intervals and p-values, with prompts as the unit."""
+
+from tl_steer.front import front_of
+
+__getattr__, __dir__, __all__ = front_of(__name__, __file__)

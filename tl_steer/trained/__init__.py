@@ -1,0 +1,5 @@
+"""What is found by running the model: by gradients, or layer by layer."""
+
+from tl_steer.front import front_of
+
+__getattr__, __dir__, __all__ = front_of(__name__, __file__)

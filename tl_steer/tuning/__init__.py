@@ -1,1 +1,0 @@
-"""Directions and maps that are found by running the model with them."""
