@@ -9,7 +9,7 @@ import pytest
 from tl_steer.cli import main
 from tl_steer.demo.film_study import ESTIMATORS, Size
 from tl_steer.demo.prompts import VALIDATION
-from tl_steer.generation import Decoder
+from tl_steer.lens.forward import Decoder
 
 TINY = Size(
     reviews=8,

@@ -14,7 +14,7 @@ import tl_steer as ts
 from tl_steer.controls import random_directions
 from tl_steer.dosing import mean_kl
 from tl_steer.errors import DataError, HookNameError, SteerError
-from tl_steer.generation import Decoder
+from tl_steer.lens.forward import Decoder
 from tl_steer.reports import StudyResults
 from tl_steer.statistics import sigma_above
 

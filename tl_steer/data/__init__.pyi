@@ -29,8 +29,8 @@ from ._texts import (
 from ._wheels import PinnedWheel as PinnedWheel, unpack as unpack, wheel_folder as wheel_folder
 
 __all__ = [
-    "ContrastSet",
     "DATA_CARDS",
+    "ContrastSet",
     "DataCard",
     "MultipleChoice",
     "Preferences",

@@ -10,14 +10,14 @@ from ._prompt_metric import Answers as Answers, PromptMetric as PromptMetric, ea
 from ._transfer import ActivationMap, fit_map, transfer
 
 __all__ = [
+    "DOMAINS",
+    "PHRASINGS",
+    "RESISTING",
     "AcrossLayers",
     "ActivationMap",
-    "DOMAINS",
     "Drift",
     "Generalization",
-    "PHRASINGS",
     "Perturbations",
-    "RESISTING",
     "across_layers",
     "drift",
     "fit_map",
