@@ -9,7 +9,7 @@ from activations_of import AT, activations_of, moments_of, two_classes
 
 import tl_steer as ts
 from tl_steer.diagnostics._reliability import reliability, spearman_brown
-from tl_steer.directions import paired_mean_difference, whitened_mean_difference
+from tl_steer.directions import whitened_mean_difference
 from tl_steer.errors import DataError, SteerError
 
 
@@ -55,7 +55,7 @@ def test_pairs_stay_together() -> None:
     g = torch.Generator().manual_seed(0)
     topics, apart = 9 * torch.randn(20, 8, generator=g), torch.randn(8, generator=g)
     acts = activations_of(topics + apart, topics, paired=True)
-    found = reliability(acts, paired_mean_difference, splits=5).iloc[0]
+    found = reliability(acts, partial(ts.mean_difference, paired=True), splits=5).iloc[0]
     assert found["reliability_low"] == pytest.approx(1, abs=1e-4)
 
 

@@ -19,7 +19,6 @@ from models import KINDS, small_model
 
 import tl_steer as ts
 from tl_steer.directions._logistic_probe import logistic_probe
-from tl_steer.directions._paired_difference import paired_mean_difference
 from tl_steer.directions._principal_component import (
     paired_principal_component,
     principal_component,
@@ -33,7 +32,7 @@ Estimator = Callable[[ts.Activations], ts.Directions]
 
 ESTIMATORS: dict[str, Estimator] = {
     "mean difference": ts.mean_difference,
-    "paired": paired_mean_difference,
+    "paired": partial(ts.mean_difference, paired=True),
     "whitened": whitened_mean_difference,
     "whitened, 0.1": partial(whitened_mean_difference, shrinkage=0.1),
     "component": principal_component,

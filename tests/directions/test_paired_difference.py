@@ -7,7 +7,7 @@ from activations_of import AT, activations_of, moments_of, two_classes
 from models import small_model
 
 import tl_steer as ts
-from tl_steer.directions._paired_difference import paired_differences, paired_mean_difference
+from tl_steer.directions._paired_difference import paired_differences
 from tl_steer.errors import DataError, HookNameError
 
 PAIRS = ts.ContrastSet.pairs(
@@ -23,7 +23,7 @@ def test_it_is_the_mean_of_the_differences(shape: tuple[int, ...]) -> None:
     acts = activations_of(positive, negative, paired=True)
     by_pair = [p.double().numpy() - n.double().numpy() for p, n in zip(positive, negative,
                                                                        strict=True)]  # fmt: skip
-    found = paired_mean_difference(acts)[AT].vector.numpy()
+    found = ts.mean_difference(acts, paired=True)[AT].vector.numpy()
     np.testing.assert_allclose(found, np.mean(by_pair, axis=0), rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(paired_differences(acts, AT).numpy(), by_pair, rtol=1e-4, atol=1e-5)
 
@@ -31,7 +31,7 @@ def test_it_is_the_mean_of_the_differences(shape: tuple[int, ...]) -> None:
 def test_of_pairs_it_is_the_mean_difference() -> None:
     model = small_model("bridge")
     acts = ts.capture(model, PAIRS, at="blocks.*.hook_mlp_out", read=ts.LastToken(), progress=False)
-    paired, plain = paired_mean_difference(acts), ts.mean_difference(acts)
+    paired, plain = ts.mean_difference(acts, paired=True), ts.mean_difference(acts)
     for name, each in paired.items():
         assert torch.equal(each.vector, plain[name].vector)
         assert each.provenance.method == "paired mean difference"
@@ -58,7 +58,7 @@ def test_pairs_are_found_in_whatever_order_the_vectors_are() -> None:
 def test_texts_that_are_not_paired_are_refused(moments: bool) -> None:
     acts = activations_of(*two_classes(8, n=5, m=5))
     with pytest.raises(DataError, match=r"not paired\. Capture a ContrastSet\.pairs"):
-        paired_mean_difference(moments_of(acts) if moments else acts)
+        ts.mean_difference(moments_of(acts) if moments else acts, paired=True)
     with pytest.raises(DataError, match="only moments" if moments else "not paired"):
         paired_differences(moments_of(acts) if moments else acts, AT)
 
@@ -70,7 +70,7 @@ def test_several_vectors_of_a_text_are_no_pairs(moments_only: bool) -> None:
         moments_only=moments_only, progress=False,
     )  # fmt: skip
     with pytest.raises(DataError, match=rf"{AT}: \d+ positive and \d+ negative vectors of 3 and 3"):
-        paired_mean_difference(acts)
+        ts.mean_difference(acts, paired=True)
 
 
 def test_differences_need_vectors_that_were_captured() -> None:

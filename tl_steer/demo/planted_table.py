@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import pandas as pd
 import torch
@@ -15,7 +16,6 @@ from tl_steer.directions import (
     logistic_probe,
     mean_centring,
     mean_difference,
-    paired_mean_difference,
     paired_principal_component,
     principal_component,
     whitened_mean_difference,
@@ -57,7 +57,7 @@ def _of_pairs(estimator: Callable[[Activations], Directions]) -> _Estimator:
 
 ESTIMATORS: Mapping[str, _Estimator] = {
     "mean difference": _plain(mean_difference),
-    "mean difference of pairs": _of_pairs(paired_mean_difference),
+    "mean difference of pairs": _of_pairs(partial(mean_difference, paired=True)),
     "mean-centring": lambda read, name: mean_centring(read.unpaired, read.neutral)[name].vector,
     "principal component": _plain(principal_component),
     "principal component of pairs": _of_pairs(paired_principal_component),

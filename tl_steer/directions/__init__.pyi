@@ -12,7 +12,7 @@ from ._logistic_probe import logistic_probe
 from ._mean_centring import mean_centring
 from ._mean_difference import differences as differences, mean_difference
 from ._measured import DominatedDirectionWarning
-from ._paired_difference import paired_differences, paired_mean_difference
+from ._paired_difference import paired_differences
 from ._principal_component import paired_principal_component, principal_component
 from ._provenance import Provenance as Provenance
 from ._requirements import require_contrast as require_contrast, require_finite as require_finite
@@ -39,7 +39,6 @@ __all__ = [
     "negative_mean",
     "orthogonalised",
     "paired_differences",
-    "paired_mean_difference",
     "paired_principal_component",
     "positive_mean",
     "principal_component",

@@ -1,46 +1,11 @@
-"""Paired mean difference: contrastive activation addition, and the differences it averages."""
+"""The differences that a paired mean difference averages, and what a pair is."""
 
 import torch
 
 from tl_steer.activations import Activations
 from tl_steer.arguments import checked
-from tl_steer.directions._directions import Directions
-from tl_steer.directions._mean_difference import differences
-from tl_steer.directions._measured import measured
-from tl_steer.directions._requirements import require_contrast
 from tl_steer.errors import DataError
 from tl_steer.shapes import Examples
-
-
-@checked
-def paired_mean_difference(activations: Activations) -> Directions:
-    """Compute ``v = mean over pairs of (h₊ − h₋)`` at every hook point that was captured.
-
-    Contrastive activation addition (Rimsky et al. 2024, https://arxiv.org/abs/2312.06681), read at
-    the answer: ``capture(…, read=AnswerToken())``. Pairs are as many of each class, so that the
-    vector equals :func:`~tl_steer.mean_difference`. What is asked for
-    here is that the texts are pairs; what they give beyond it is
-    :func:`paired_differences`, whose agreement tells a good direction from an average of nothing.
-
-    Args:
-        activations: Of a paired contrast set; vectors or moments.
-
-    Returns:
-        One direction a hook point, pointing from the negative class to the positive one; strength 1
-        moves the one mean onto the other.
-
-    Raises:
-        DataError: For texts that are not paired or gave several vectors each, and for activations
-            that are all the same.
-        NonFiniteError: For NaN or infinity.
-
-    Warns:
-        DominatedDirectionWarning: Where one dimension holds over half of a squared norm.
-    """
-    require_contrast(activations, at_least=1, method="a paired difference")
-    for name in activations.hook_names:
-        require_pairs(activations, name)
-    return measured(activations, differences(activations), "paired mean difference")
 
 
 @checked
