@@ -21,6 +21,7 @@ from torch import Tensor
 
 import tl_steer as ts
 from tl_steer.errors import HookNameError, NonFiniteError, SteerError
+from tl_steer.interventions import n_rows, rows as of_rows
 from tl_steer.interventions._emphasize import AtLeast, Emphasize, Rescale
 from tl_steer.interventions._protocol import Intervention
 from tl_steer.lens.context import Context
@@ -151,11 +152,11 @@ def test_zero_is_nothing_and_rows_are_their_own(model: Any) -> None:
         together = logits_of(model)
     torch.testing.assert_close(together[0], before[0])
     for number in (1, 2):
-        with ts.steer(model, rows.rows([number])):
+        with ts.steer(model, of_rows(rows, [number])):
             alone = logits_of(model, [TEXTS[number]])[0]
         torch.testing.assert_close(together[number][real[number]], alone, rtol=1e-4, atol=1e-4)
     assert isinstance(rows, Intervention)
-    assert rows.n_rows == 3
+    assert n_rows(rows) == 3
 
 
 def test_half_precision_keeps_its_masks() -> None:

@@ -12,6 +12,7 @@ from models import KINDS
 import tl_steer as ts
 from tl_steer.directions import LeaceEraser, Provenance, leace
 from tl_steer.errors import MismatchError, NonFiniteError, SteerError
+from tl_steer.interventions import check_fits, n_rows, rows
 from tl_steer.interventions._erase import Erase
 from tl_steer.interventions._protocol import Intervention
 from tl_steer.lens.hook_names import site_shape
@@ -78,10 +79,10 @@ def test_the_classes_have_one_mean_in_the_steered_model(kind: str) -> None:
 def test_it_is_an_intervention_for_any_rows() -> None:
     erase = Erase(erasure(shared_model("bridge", "llama"), AT))
     assert isinstance(erase, Intervention)
-    assert erase.n_rows is None
+    assert n_rows(erase) is None
     of_rows = Erase(erase.erasure, [1.0, 2.0])
-    assert of_rows.n_rows == 2
-    assert torch.as_tensor(of_rows.rows([1]).strength).tolist() == [2.0]
+    assert n_rows(of_rows) == 2
+    assert torch.as_tensor(rows(of_rows, [1]).strength).tolist() == [2.0]
     assert erase.hook_name == AT
 
 
@@ -128,7 +129,7 @@ def test_a_row_does_not_depend_on_the_rows_beside(kind: str) -> None:
 def test_what_it_was_not_fitted_to_is_refused() -> None:
     model, other = shared_model("bridge", "llama"), shared_model("bridge", "gpt2")
     erase = Erase(erasure(model, AT))
-    erase.check_fits(model)
+    check_fits(erase, model)
     with pytest.raises(MismatchError, match="read from another model"):
         ts.steer(other, erase)
 

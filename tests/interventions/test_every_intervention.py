@@ -22,7 +22,9 @@ from models import KINDS
 
 import tl_steer as ts
 from tl_steer.errors import MismatchError, NonFiniteError, SteerError
-from tl_steer.interventions._protocol import Intervention, with_strength
+from tl_steer.interventions import check_fits, n_rows, rows
+from tl_steer.interventions._fields import with_strength
+from tl_steer.interventions._protocol import Intervention
 from tl_steer.lens.context import Context
 from tl_steer.lens.hook_names import site_shape
 
@@ -110,7 +112,7 @@ def test_rows_and_functions_are_numbers_of_their_own(what: str, kind: str) -> No
     strengths = torch.tensor([0.2, -0.3, 0.7])
     real = batch_of(model).real
     several = made(what, model, strengths)
-    assert {each.n_rows for each in several} == {3}
+    assert {n_rows(each) for each in several} == {3}
     with ts.steer(model, *several):
         together = logits_of(model)
     with ts.steer(model, *made(what, model, lambda acts, c: strengths[:, None] * c.real)):
@@ -156,13 +158,13 @@ def test_it_is_an_intervention(what: str) -> None:
     model = shared_model("bridge", "llama")
     for each in made(what, model, 0.5, scope=slice(0, 4)):
         assert isinstance(each, Intervention)
-        assert each.n_rows is None
+        assert n_rows(each) is None
         assert each.scope == ts.Positions(0, 4)
         assert (each.strength, with_strength(each, 2.0).strength) == (0.5, 2.0)
-        of_rows = with_strength(each, [1.0, 2.0, 3.0]).rows([2, 0])
+        of_rows = rows(with_strength(each, [1.0, 2.0, 3.0]), [2, 0])
         assert torch.as_tensor(of_rows.strength).tolist() == [3.0, 1.0]
         assert type(of_rows) is type(each)
-        each.check_fits(model)
+        check_fits(each, model)
 
 
 @every

@@ -11,6 +11,7 @@ from models import KINDS
 import tl_steer as ts
 from tl_steer.directions import TransportMap, linear_transport
 from tl_steer.errors import MismatchError, NonFiniteError, SteerError
+from tl_steer.interventions import check_fits, n_rows, rows
 from tl_steer.interventions._protocol import Intervention
 from tl_steer.interventions._transport import ApplyTransport
 
@@ -99,10 +100,10 @@ def test_what_is_far_from_all_that_was_seen_stays() -> None:
 def test_it_is_an_intervention_for_any_rows() -> None:
     transport = ApplyTransport(made_up(shared_model("bridge", "llama"), AT))
     assert isinstance(transport, Intervention)
-    assert transport.n_rows is None
+    assert n_rows(transport) is None
     of_rows = ApplyTransport(transport.map, [0.0, 0.5, 1.0])
-    assert of_rows.n_rows == 3
-    assert torch.as_tensor(of_rows.rows([2, 0]).strength).tolist() == [1.0, 0.0]
+    assert n_rows(of_rows) == 3
+    assert torch.as_tensor(rows(of_rows, [2, 0]).strength).tolist() == [1.0, 0.0]
     assert transport.hook_name == AT
 
 
@@ -164,7 +165,7 @@ def test_a_row_does_not_depend_on_the_rows_beside(kind: str) -> None:
 def test_what_it_was_not_fitted_to_is_refused() -> None:
     model, other = shared_model("bridge", "llama"), shared_model("bridge", "gpt2")
     transport = ApplyTransport(made_up(model, AT))
-    transport.check_fits(model)
+    check_fits(transport, model)
     with pytest.raises(MismatchError, match="read from another model"):
         ts.steer(other, transport)
 

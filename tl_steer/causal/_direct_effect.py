@@ -20,7 +20,7 @@ from tl_steer.causal._sites import Site
 from tl_steer.data import plain_texts
 from tl_steer.directions import Direction
 from tl_steer.errors import DataError, HookNameError, SteerError
-from tl_steer.interventions import Add
+from tl_steer.interventions import Add, check_fits
 from tl_steer.lens.hook_names import layer_of, order_of, resolve, site_of
 from tl_steer.lens.protocol import SteerableModel, require_steerable
 from tl_steer.lens.tokens import Chat, check_lengths, tokenize
@@ -111,7 +111,7 @@ def direct_effect(
     require_steerable(model)
     alpha = _strength(direction, strength, dose)
     adding = Add(direction, alpha, scope=scope)
-    adding.check_fits(model)
+    check_fits(adding, model)
     texts = plain_texts([prompts] if isinstance(prompts, str) else prompts, "prompts")
     if not texts:
         raise DataError("there is no prompt to measure.")

@@ -1,11 +1,11 @@
 """Does sentiment steering work, and with which estimator? The study on film reviews."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tl_steer.activations import capture
+from tl_steer.activations import Activations, capture
 from tl_steer.data import neutral_background, packaged_model, rotten_tomatoes
 from tl_steer.demo.output import markdown, require_device, require_writable
 from tl_steer.demo.prompts import TEST, VALIDATION
@@ -26,7 +26,7 @@ from tl_steer.robustness import PHRASINGS, RESISTING
 _log = logging.getLogger(__name__)
 
 SITE = "hook_resid_post"
-ESTIMATORS = {
+ESTIMATORS: Mapping[str, Callable[[Activations], Mapping[str, Direction]]] = {
     "mean difference": mean_difference,
     "whitened mean difference": whitened_mean_difference,
     "logistic probe": logistic_probe,

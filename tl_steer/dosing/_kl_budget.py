@@ -15,7 +15,7 @@ from tl_steer.arguments import Count, checked
 from tl_steer.batching import default_max_tokens, halving, length_sorted
 from tl_steer.directions import Direction
 from tl_steer.errors import DataError, MismatchError, NonFiniteError, SteerError
-from tl_steer.interventions import Add, Intervention, with_strength
+from tl_steer.interventions import Add, Intervention, n_rows, rows, with_strength
 from tl_steer.lens.forward import run_logits
 from tl_steer.lens.paths import host_for
 from tl_steer.lens.protocol import Host, SteerableModel, device_of, dtype_of, require_steerable
@@ -201,9 +201,7 @@ class _Search:
 
     def at(self, index: list[int], strengths: Rows) -> Any:
         """The intervention for some rows, at strengths of their own."""
-        neutral = self.neutral
-        chosen = neutral if neutral.n_rows is None else neutral.rows(index)
-        return with_strength(chosen, strengths)
+        return with_strength(rows(self.neutral, index), strengths)
 
     def _note(
         self,
@@ -265,9 +263,9 @@ def _checked_numbers(limit: float, tolerance: float | None, at_most: float) -> f
 
 def _neutral(intervention: Intervention, prompts: int) -> Any:
     neutral = with_strength(intervention, 0.0)
-    if neutral.n_rows not in (None, prompts):
+    if n_rows(neutral) not in (None, prompts):
         raise MismatchError(
-            f"settings for {neutral.n_rows} rows came with {prompts} prompts; give one for each, "
+            f"settings for {n_rows(neutral)} rows came with {prompts} prompts; give one for each, "
             "or one for all."
         )
     return neutral

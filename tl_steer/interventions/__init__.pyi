@@ -7,13 +7,19 @@ from ._custom import Custom
 from ._doses import warn_if_large as warn_if_large
 from ._emphasize import AtLeast, Emphasize, Rescale
 from ._erase import Erase
+from ._fields import (
+    check_fits as check_fits,
+    n_rows as n_rows,
+    rows as rows,
+    with_strength as with_strength,
+    wrapped as wrapped,
+)
 from ._heads import OnHeads
 from ._keep_norm import KeepNorm
 from ._protocol import (
     Edit as Edit,
     Intervention,
     instead_of_intervention as instead_of_intervention,
-    with_strength as with_strength,
 )
 from ._replace import Replace
 from ._rotate import Rotate

@@ -1,7 +1,7 @@
 """Ablation: h' = h − αQQᵀh."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
@@ -15,9 +15,8 @@ from tl_steer.interventions._protocol import Edit
 from tl_steer.lens.context import Context
 from tl_steer.lens.on_device import OnDevice
 from tl_steer.lens.places import Place
-from tl_steer.lens.protocol import SteerableModel
 from tl_steer.scopes import Scope, as_scope, everywhere
-from tl_steer.strengths import Strength, as_strength, check_fits, chosen_rows, rows_of
+from tl_steer.strengths import Strength, as_strength
 
 # Units that are parallel to within float32's rounding are one.
 _PARALLEL = 1e-6
@@ -75,25 +74,6 @@ class Ablate:
     def hook_name(self) -> str:
         """Where it acts."""
         return place_of(self.directions, self.at)
-
-    @property
-    def n_rows(self) -> int | None:
-        """How many rows the strength is made for; ``None`` when one serves all."""
-        return rows_of(self.strength)
-
-    def rows(self, index: Sequence[int]) -> "Ablate":
-        """Keep the strengths of some rows."""
-        return replace(self, strength=chosen_rows(self.strength, index))
-
-    def check_fits(self, model: SteerableModel) -> None:
-        """Refuse a model that the directions were not read from.
-
-        Raises:
-            MismatchError: Saying what differs.
-        """
-        for direction in self.directions:
-            direction.check_fits(model, self.hook_name)
-        check_fits(self.strength, model, self.hook_name)
 
     def edit(self) -> Edit:
         """Prepare ``h ↦ h − αQQᵀh``, in float32 or better, rounded once."""

@@ -16,13 +16,11 @@ from tl_steer.interventions._protocol import Edit, per_site
 from tl_steer.lens.context import Context
 from tl_steer.lens.on_device import OnDevice
 from tl_steer.lens.places import Place
-from tl_steer.lens.protocol import SteerableModel
 from tl_steer.scopes import Scope, as_scope, everywhere
 from tl_steer.strengths import (
     Numbers,
     Strength,
     as_strength,
-    check_fits,
     chosen_rows,
     require_rows,
     rows_of,
@@ -158,17 +156,6 @@ class Add:
             direction=[self.directions[row] for row in index] if several else self.direction,
             strength=chosen_rows(self.strength, index),
         )
-
-    def check_fits(self, model: SteerableModel) -> None:
-        """Refuse a model that the directions were not read from.
-
-        Raises:
-            MismatchError: Saying what differs.
-        """
-        # Rows may share a direction, and asking a model what it is takes time.
-        for direction in dict.fromkeys(self.directions):
-            direction.check_fits(model, self.hook_name)
-        check_fits(self.strength, model, self.hook_name)
 
     def edit(self) -> Edit:
         """Prepare ``h ↦ h + αv``.

@@ -1,7 +1,6 @@
 """Affine concept editing: h' = h + α(v̂v̂ᵀ(μ − h) + tv)."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
@@ -21,9 +20,8 @@ from tl_steer.interventions._protocol import Edit
 from tl_steer.lens.context import Context
 from tl_steer.lens.on_device import OnDevice
 from tl_steer.lens.places import Place
-from tl_steer.lens.protocol import SteerableModel
 from tl_steer.scopes import Scope, as_scope, everywhere
-from tl_steer.strengths import Strength, as_strength, check_fits, chosen_rows, rows_of
+from tl_steer.strengths import Strength, as_strength
 
 
 @checked
@@ -77,25 +75,6 @@ class AffineEdit:
     def hook_name(self) -> str:
         """Where it acts."""
         return place_of(self._vectors, self.at)
-
-    @property
-    def n_rows(self) -> int | None:
-        """How many rows the strength is made for; ``None`` when one serves all."""
-        return rows_of(self.strength)
-
-    def rows(self, index: Sequence[int]) -> "AffineEdit":
-        """Keep the strengths of some rows."""
-        return replace(self, strength=chosen_rows(self.strength, index))
-
-    def check_fits(self, model: SteerableModel) -> None:
-        """Refuse a model that the vectors were not read from.
-
-        Raises:
-            MismatchError: Saying what differs.
-        """
-        for vector in self._vectors:
-            vector.check_fits(model, self.hook_name)
-        check_fits(self.strength, model, self.hook_name)
 
     def edit(self) -> Edit:
         """Prepare ``h ↦ h + α(v̂v̂ᵀ(μ − h) + tv)``, in float32 or better, rounded once."""

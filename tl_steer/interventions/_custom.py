@@ -1,7 +1,7 @@
 """A map of the user's own: h' = h + α(f(h) − h)."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -12,9 +12,8 @@ from tl_steer.errors import NonFiniteError, SteerError
 from tl_steer.interventions._protocol import Edit, per_site
 from tl_steer.lens.context import Context
 from tl_steer.lens.places import Place, name_at
-from tl_steer.lens.protocol import SteerableModel
 from tl_steer.scopes import Scope, as_scope, everywhere
-from tl_steer.strengths import Strength, as_strength, check_fits, chosen_rows, rows_of
+from tl_steer.strengths import Strength, as_strength
 
 Function = Callable[[Tensor, Context], Tensor]
 """From activations ``Float[Tensor, "batch pos *site"]`` and the pass to activations of the same
@@ -71,19 +70,6 @@ class Custom:
     def needs_context(self) -> bool:
         """The function is always told of the pass."""
         return True
-
-    @property
-    def n_rows(self) -> int | None:
-        """How many rows the strength is made for; ``None`` when one serves all."""
-        return rows_of(self.strength)
-
-    def rows(self, index: Sequence[int]) -> "Custom":
-        """Keep the strengths of some rows; the function is told which rows it gets by the pass."""
-        return replace(self, strength=chosen_rows(self.strength, index))
-
-    def check_fits(self, model: SteerableModel) -> None:
-        """Let a strength that has something to refuse do so."""
-        check_fits(self.strength, model, self.hook_name)
 
     def edit(self) -> Edit:
         """Prepare ``h ↦ h + α(f(h) − h)``, in float32 or better, rounded once."""

@@ -1,7 +1,7 @@
 """Attention emphasis: s' = s + αb for the tokens of a span, before the softmax."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import log
 from typing import Annotated
 
@@ -16,7 +16,7 @@ from tl_steer.lens.hook_names import order_of
 from tl_steer.lens.places import Place, name_at
 from tl_steer.lens.protocol import SteerableModel
 from tl_steer.scopes import Keys, Scope, as_scope, everywhere, require_heads
-from tl_steer.strengths import Strength, as_strength, check_fits, chosen_rows, rows_of
+from tl_steer.strengths import Strength, as_strength
 
 _SCORES = "attn.hook_attn_scores"
 
@@ -121,15 +121,6 @@ class Emphasize:
         """Where it acts."""
         return str(self.at)
 
-    @property
-    def n_rows(self) -> int | None:
-        """How many rows the strength is made for; ``None`` when one serves all."""
-        return rows_of(self.strength)
-
-    def rows(self, index: Sequence[int]) -> "Emphasize":
-        """Keep the strengths of some rows, in the order asked for."""
-        return replace(self, strength=chosen_rows(self.strength, index))
-
     def check_fits(self, model: SteerableModel) -> None:
         """Refuse a model that lacks one of the heads.
 
@@ -137,7 +128,6 @@ class Emphasize:
             HookNameError: With the heads that there are.
         """
         require_heads(model, self.heads, self.hook_name)
-        check_fits(self.strength, model, self.hook_name)
 
     def edit(self) -> Edit:
         """Prepare ``s ↦ s + αb``, in float32, rounded once."""

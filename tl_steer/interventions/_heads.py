@@ -9,7 +9,7 @@ from torch import Tensor
 from tl_steer.arguments import checked
 from tl_steer.directions import Conceptor, Direction, LeaceEraser, TransportMap
 from tl_steer.errors import MismatchError
-from tl_steer.interventions._protocol import Edit, Intervention, with_strength
+from tl_steer.interventions._protocol import Edit, Intervention
 from tl_steer.lens.context import Context
 from tl_steer.lens.hook_names import site_of, site_shape
 from tl_steer.lens.protocol import SteerableModel
@@ -78,11 +78,6 @@ class OnHeads:
         return self.intervention.scope
 
     @property
-    def n_rows(self) -> int | None:
-        """How many rows it is made for; ``None`` when one setting serves all."""
-        return self.intervention.n_rows
-
-    @property
     def reads(self) -> tuple[str, ...]:
         """What the wrapped intervention reads."""
         return reads_of(self.intervention)
@@ -92,21 +87,12 @@ class OnHeads:
         """Whether the wrapped intervention asks about the pass."""
         return bool(getattr(self.intervention, "needs_context", False))
 
-    def rows(self, index: Sequence[int]) -> "OnHeads":
-        """Keep the settings of some rows."""
-        return replace(self, intervention=self.intervention.rows(index))
-
-    def with_strength(self, strength: Strength) -> "OnHeads":
-        """Return the same at another strength."""
-        return replace(self, intervention=with_strength(self.intervention, strength))
-
     def check_fits(self, model: SteerableModel) -> None:
-        """Refuse what the wrapped intervention refuses, and heads that the model lacks.
+        """Refuse heads that the model lacks.
 
         Raises:
             MismatchError: Saying what differs.
         """
-        self.intervention.check_fits(model)
         n_heads = site_shape(model, self.hook_name)[0]
         if max(self.heads) >= n_heads:
             raise MismatchError(

@@ -1,7 +1,6 @@
 """Any intervention, with each token's norm kept."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -9,9 +8,8 @@ from torch import Tensor
 from tl_steer.arguments import checked
 from tl_steer.errors import MismatchError
 from tl_steer.interventions._projection import flat, like, norms
-from tl_steer.interventions._protocol import Edit, Intervention, with_strength
+from tl_steer.interventions._protocol import Edit, Intervention
 from tl_steer.lens.context import Context
-from tl_steer.lens.protocol import SteerableModel
 from tl_steer.lens.sites import ATTENTION_SITES
 from tl_steer.scopes import Scope, reads_of
 from tl_steer.strengths import Strength
@@ -62,11 +60,6 @@ class KeepNorm:
         return self.intervention.scope
 
     @property
-    def n_rows(self) -> int | None:
-        """How many rows it is made for; ``None`` when one setting serves all."""
-        return self.intervention.n_rows
-
-    @property
     def reads(self) -> tuple[str, ...]:
         """What the wrapped intervention reads."""
         return reads_of(self.intervention)
@@ -75,22 +68,6 @@ class KeepNorm:
     def needs_context(self) -> bool:
         """Whether the wrapped intervention asks about the pass."""
         return bool(getattr(self.intervention, "needs_context", False))
-
-    def rows(self, index: Sequence[int]) -> "KeepNorm":
-        """Keep the settings of some rows."""
-        return replace(self, intervention=self.intervention.rows(index))
-
-    def with_strength(self, strength: Strength) -> "KeepNorm":
-        """Return the same at another strength."""
-        return replace(self, intervention=with_strength(self.intervention, strength))
-
-    def check_fits(self, model: SteerableModel) -> None:
-        """Refuse what the wrapped intervention refuses.
-
-        Raises:
-            MismatchError: Saying what differs.
-        """
-        self.intervention.check_fits(model)
 
     def edit(self) -> Edit:
         """Prepare ``h ↦ g(h) ‖h‖ / ‖g(h)‖``; norms and product in float32 or better."""

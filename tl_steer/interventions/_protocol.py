@@ -1,7 +1,6 @@
 """What an intervention is."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -10,7 +9,6 @@ from torch import Tensor
 from tl_steer.arguments import means
 from tl_steer.directions import Direction, are_directions
 from tl_steer.lens.context import Context
-from tl_steer.lens.protocol import SteerableModel
 from tl_steer.scopes import Scope
 from tl_steer.strengths import Strength
 
@@ -46,8 +44,10 @@ def instead_of_intervention(came: Any) -> str:
 class Intervention(Protocol):
     """A change of the activations at one hook point, for the tokens of one scope.
 
-    It may also have ``reads``, a tuple of hook names that its edit asks ``Context.read`` for, and
-    ``needs_context = True``.
+    Written as a frozen dataclass whose directions and strength are fields, that is all of it. It
+    may also have ``reads``, a tuple of hook names that its edit asks ``Context.read`` for,
+    ``needs_context = True``, ``check_fits(model)`` to refuse more than models its directions were
+    not read from, and, for settings per row beyond the strength, ``n_rows`` and ``rows(index)``.
     """
 
     @property
@@ -65,19 +65,6 @@ class Intervention(Protocol):
         """Which tokens it touches; a plain slice means absolute positions."""
         ...
 
-    @property
-    def n_rows(self) -> int | None:
-        """How many rows it is made for; ``None`` when one setting serves all rows."""
-        ...
-
-    def rows(self, index: Sequence[int]) -> "Intervention":
-        """Keep the settings of some rows, in the order asked for."""
-        ...
-
-    def check_fits(self, model: SteerableModel) -> None:
-        """Refuse a model that it was not made for, before the model runs."""
-        ...
-
     def edit(self) -> Edit:
         """Prepare the map for a forward pass."""
         ...
@@ -86,9 +73,3 @@ class Intervention(Protocol):
 def per_site(strength: Tensor, acts: Tensor) -> Tensor:
     """Give a strength as many axes as the activations have: ``batch pos 1 …``."""
     return strength.view(*strength.shape, *[1] * (acts.ndim - strength.ndim))
-
-
-def with_strength(intervention: Any, strength: Strength) -> Any:
-    """Return the same intervention at another strength."""
-    changed = getattr(intervention, "with_strength", None)
-    return replace(intervention, strength=strength) if changed is None else changed(strength)

@@ -1,8 +1,7 @@
 """Angular steering: h' = h − Ph + ‖Ph‖(cos θ b₁ + sin θ b₂)."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -24,9 +23,8 @@ from tl_steer.interventions._protocol import Edit
 from tl_steer.lens.context import Context
 from tl_steer.lens.on_device import OnDevice
 from tl_steer.lens.places import Place
-from tl_steer.lens.protocol import SteerableModel
 from tl_steer.scopes import Scope, as_scope, everywhere
-from tl_steer.strengths import Strength, as_strength, check_fits, chosen_rows, rows_of
+from tl_steer.strengths import Strength, as_strength
 
 # The sine of an angle that float32's rounding alone may make.
 _PARALLEL = 1e-6
@@ -105,25 +103,6 @@ class Rotate:
     def hook_name(self) -> str:
         """Where it acts."""
         return place_of([self.toward, self.plane], self.at)
-
-    @property
-    def n_rows(self) -> int | None:
-        """How many rows the strength is made for; ``None`` when one serves all."""
-        return rows_of(self.strength)
-
-    def rows(self, index: Sequence[int]) -> "Rotate":
-        """Keep the strengths of some rows."""
-        return replace(self, strength=chosen_rows(self.strength, index))
-
-    def check_fits(self, model: SteerableModel) -> None:
-        """Refuse a model that the directions were not read from.
-
-        Raises:
-            MismatchError: Saying what differs.
-        """
-        for direction in (self.toward, self.plane):
-            direction.check_fits(model, self.hook_name)
-        check_fits(self.strength, model, self.hook_name)
 
     def edit(self) -> Edit:
         """Prepare ``h ↦ h − Ph + ‖Ph‖(cos ψ b₁ + sin ψ b₂)``, rounded once."""

@@ -1,7 +1,6 @@
 """Spherical steering: h' = ‖h‖ slerp(ĥ, v̂, α)."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -13,9 +12,8 @@ from tl_steer.interventions._protocol import Edit
 from tl_steer.lens.context import Context
 from tl_steer.lens.on_device import OnDevice
 from tl_steer.lens.places import Place
-from tl_steer.lens.protocol import SteerableModel
 from tl_steer.scopes import Scope, as_scope, everywhere
-from tl_steer.strengths import Strength, as_strength, check_fits, chosen_rows, rows_of
+from tl_steer.strengths import Strength, as_strength
 
 # In radians; nearer to each other than this, rounding decides which way is the shortest.
 _STRAIGHT = 1e-5
@@ -66,24 +64,6 @@ class Slerp:
     def hook_name(self) -> str:
         """Where it acts."""
         return place_of([self.direction], self.at)
-
-    @property
-    def n_rows(self) -> int | None:
-        """How many rows the strength is made for; ``None`` when one serves all."""
-        return rows_of(self.strength)
-
-    def rows(self, index: Sequence[int]) -> "Slerp":
-        """Keep the strengths of some rows."""
-        return replace(self, strength=chosen_rows(self.strength, index))
-
-    def check_fits(self, model: SteerableModel) -> None:
-        """Refuse a model that the direction was not read from.
-
-        Raises:
-            MismatchError: Saying what differs.
-        """
-        self.direction.check_fits(model, self.hook_name)
-        check_fits(self.strength, model, self.hook_name)
 
     def edit(self) -> Edit:
         """Prepare ``h ↦ ‖h‖ slerp(ĥ, v̂, α)``, in float32 or better, rounded once."""

@@ -1,7 +1,6 @@
 """Conceptor steering: h' = h + α(βCh − h)."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
@@ -11,9 +10,8 @@ from tl_steer.interventions._projection import exact, flat, like, require_finite
 from tl_steer.interventions._protocol import Edit
 from tl_steer.lens.context import Context
 from tl_steer.lens.on_device import OnDevice
-from tl_steer.lens.protocol import SteerableModel
 from tl_steer.scopes import Scope, as_scope, everywhere
-from tl_steer.strengths import Strength, as_strength, check_fits, chosen_rows, rows_of
+from tl_steer.strengths import Strength, as_strength
 
 
 @checked
@@ -51,24 +49,6 @@ class ApplyConceptor:
     def hook_name(self) -> str:
         """Where it acts."""
         return self.conceptor.hook_name
-
-    @property
-    def n_rows(self) -> int | None:
-        """How many rows the strength is made for; ``None`` when one serves all."""
-        return rows_of(self.strength)
-
-    def rows(self, index: Sequence[int]) -> "ApplyConceptor":
-        """Keep the strengths of some rows."""
-        return replace(self, strength=chosen_rows(self.strength, index))
-
-    def check_fits(self, model: SteerableModel) -> None:
-        """Refuse a model that the conceptor was not read from.
-
-        Raises:
-            MismatchError: Saying what differs.
-        """
-        self.conceptor.check_fits(model)
-        check_fits(self.strength, model, self.hook_name)
 
     def edit(self) -> Edit:
         """Prepare ``h ↦ h + α(βCh − h)``, in float32 or better, rounded once."""

@@ -1,7 +1,6 @@
 """Transport: h' = (1 − λ)h + λ(ωh + β), unit by unit."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
@@ -10,9 +9,8 @@ from tl_steer.directions import TransportMap
 from tl_steer.interventions._protocol import Edit, per_site
 from tl_steer.lens.context import Context
 from tl_steer.lens.on_device import OnDevice
-from tl_steer.lens.protocol import SteerableModel
 from tl_steer.scopes import Scope, as_scope, everywhere
-from tl_steer.strengths import Strength, as_strength, check_fits, chosen_rows, rows_of
+from tl_steer.strengths import Strength, as_strength
 
 
 @checked
@@ -45,24 +43,6 @@ class ApplyTransport:
     def hook_name(self) -> str:
         """Where it acts."""
         return self.map.hook_name
-
-    @property
-    def n_rows(self) -> int | None:
-        """How many rows the strength is made for; ``None`` when one serves all."""
-        return rows_of(self.strength)
-
-    def rows(self, index: Sequence[int]) -> "ApplyTransport":
-        """Keep the strengths of some rows."""
-        return replace(self, strength=chosen_rows(self.strength, index))
-
-    def check_fits(self, model: SteerableModel) -> None:
-        """Refuse a model that the map was not fitted to.
-
-        Raises:
-            MismatchError: Saying what differs.
-        """
-        self.map.check_fits(model)
-        check_fits(self.strength, model, self.hook_name)
 
     def edit(self) -> Edit:
         """Prepare ``h ↦ h + λ((ω − 1)h + β)`` inside the support.

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from tl_steer.interventions import Add, Intervention
+from tl_steer.interventions import Add, Intervention, n_rows, wrapped
 from tl_steer.strengths import Numbers, as_strength
 
 
@@ -16,12 +16,12 @@ def rows_are_alike(intervention: Intervention, index: Sequence[int]) -> bool:
         intervention: With settings for each row, or for all.
         index: For each row, the one that it goes on from.
     """
-    if intervention.n_rows is None:
+    if n_rows(intervention) is None:
         return True
     # Those that wrap another one have its rows.
     inner: Any = intervention
-    while hasattr(inner, "intervention"):
-        inner = inner.intervention
+    while wrapped(inner) is not None:
+        inner = wrapped(inner)
     if not isinstance(inner, Add):
         return False
     strength = as_strength(inner.strength, hook_name=inner.hook_name)

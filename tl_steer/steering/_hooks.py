@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from tl_steer.errors import SteerError
-from tl_steer.interventions import Edit, Intervention
+from tl_steer.interventions import Edit, Intervention, n_rows
 from tl_steer.lens.context import Context
 from tl_steer.lens.hook_names import needs_writing_in_place
 from tl_steer.lens.hook_points import HookFunction, points
@@ -95,7 +95,7 @@ def needs_context(intervention: Intervention) -> bool:
     return (
         as_scope(intervention.scope) is not everywhere
         or not isinstance(strength, Numbers)
-        or intervention.n_rows is not None
+        or n_rows(intervention) is not None
         or bool(getattr(intervention, "needs_context", False))
     )
 

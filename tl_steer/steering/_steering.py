@@ -11,7 +11,15 @@ from tl_steer.arguments import Index, checked, means
 from tl_steer.directions import Direction
 from tl_steer.errors import MismatchError, SteerError
 from tl_steer.frozen import FrozenDict
-from tl_steer.interventions import Add, Intervention, instead_of_intervention, with_strength
+from tl_steer.interventions import (
+    Add,
+    Intervention,
+    check_fits,
+    instead_of_intervention,
+    n_rows,
+    rows,
+    with_strength,
+)
 from tl_steer.lens.holding import only_here
 from tl_steer.lens.hook_names import passes_before, require_readable, require_writable
 from tl_steer.lens.hook_points import HookFunction
@@ -106,7 +114,7 @@ class Steering:
     @property
     def n_rows(self) -> int | None:
         """How many rows the settings are made for; ``None`` when they serve any batch."""
-        counts = {each.n_rows for each in self.interventions.values()} - {None}
+        counts = {n_rows(each) for each in self.interventions.values()} - {None}
         if len(counts) > 1:
             raise MismatchError(
                 f"interventions with settings for {' and '.join(map(str, counts))} rows cannot act "
@@ -133,10 +141,7 @@ class Steering:
 
     def rows(self, index: Sequence[int]) -> "Steering":
         """Keep the settings of some rows of a batch, in the order asked for."""
-        chosen = {
-            name: each if each.n_rows is None else each.rows(index)
-            for name, each in self.interventions.items()
-        }
+        chosen = {name: rows(each, index) for name, each in self.interventions.items()}
         return self._with(chosen, self.switched_off)
 
     def check_fits(self, model: SteerableModel) -> None:
@@ -148,7 +153,7 @@ class Steering:
         require_steerable(model)
         for each in self.active:
             require_writable(model, each.hook_name)
-            each.check_fits(model)
+            check_fits(each, model)
             check_scopes_fit(model, each.scope)
         self._check_reads(model)
 

@@ -1,0 +1,86 @@
+"""What follows from an intervention's fields: for how many rows it is made, and for which model.
+
+An intervention that knows better says it itself, in a member of the same name.
+"""
+
+from collections.abc import Sequence
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+from tl_steer.directions import Conceptor, Direction, LeaceEraser, TransportMap
+from tl_steer.errors import SteerError
+from tl_steer.lens.protocol import SteerableModel
+from tl_steer.strengths import Strength, check_fits as check_strength, chosen_rows, rows_of
+
+
+def wrapped(intervention: Any) -> Any:
+    """The intervention that another one wraps, its field of that name; ``None`` without one."""
+    return getattr(intervention, "intervention", None)
+
+
+def n_rows(intervention: Any) -> int | None:
+    """How many rows it has settings for; ``None`` when one setting serves all."""
+    if hasattr(intervention, "n_rows"):
+        own: int | None = intervention.n_rows
+        return own
+    inner = wrapped(intervention)
+    return rows_of(intervention.strength) if inner is None else n_rows(inner)
+
+
+def rows(intervention: Any, index: Sequence[int]) -> Any:
+    """Keep the settings of some rows, in the order asked for."""
+    if n_rows(intervention) is None:
+        return intervention
+    if hasattr(intervention, "rows"):
+        return intervention.rows(index)
+    inner = wrapped(intervention)
+    if inner is not None:
+        return replace(intervention, intervention=rows(inner, index))
+    return with_strength(intervention, chosen_rows(intervention.strength, index))
+
+
+def with_strength(intervention: Any, strength: Strength) -> Any:
+    """Return the same intervention at another strength.
+
+    Raises:
+        SteerError: For one that is no dataclass.
+    """
+    if not is_dataclass(intervention) or isinstance(intervention, type):
+        raise SteerError(
+            f"{type(intervention).__name__} cannot be had at another strength. Make it a frozen "
+            "dataclass with a field strength."
+        )
+    inner = wrapped(intervention)
+    if inner is not None:
+        return replace(intervention, intervention=with_strength(inner, strength))
+    return replace(intervention, strength=strength)
+
+
+def check_fits(intervention: Any, model: SteerableModel) -> None:
+    """Refuse a model that its directions were not read from, before the model runs.
+
+    Raises:
+        MismatchError: Saying what differs.
+    """
+    inner = wrapped(intervention)
+    if inner is not None:
+        check_fits(inner, model)
+    else:
+        for part in fields(intervention) if is_dataclass(intervention) else ():
+            _check_part(getattr(intervention, part.name), model, intervention.hook_name)
+        check_strength(intervention.strength, model, intervention.hook_name)
+    if hasattr(intervention, "check_fits"):
+        intervention.check_fits(model)
+
+
+def _check_part(value: Any, model: SteerableModel, hook_name: str) -> None:
+    if isinstance(value, Direction):
+        value.check_fits(model, hook_name)
+    elif isinstance(value, Conceptor | TransportMap):
+        value.check_fits(model)
+    elif isinstance(value, LeaceEraser):
+        value.direction.check_fits(model)
+    elif isinstance(value, list | tuple) and all(isinstance(each, Direction) for each in value):
+        # Rows may share a direction, and asking a model what it is takes time.
+        for each in dict.fromkeys(value):
+            each.check_fits(model, hook_name)
