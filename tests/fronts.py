@@ -9,6 +9,8 @@ import tl_steer as ts
 
 ROOMS = {name: room for name in dir(ts) if isinstance(room := getattr(ts, name), types.ModuleType)}
 
+MADE_FOR_THEM = {"Context"}
+
 
 def fronts() -> Iterator[tuple[str, str, Any]]:
     """Every room, a name of its front, and what that is; names of the top stand in rooms too."""
@@ -24,10 +26,11 @@ PUBLIC: dict[str, Any] = dict(sorted((name, public) for _, name, public in front
 
 
 def to_call() -> dict[str, Any]:
-    """The public functions, and the classes that are made rather than written to."""
+    """The public functions, and the classes that users make."""
     return {
         name: public
         for name, public in PUBLIC.items()
+        if name not in MADE_FOR_THEM
         if inspect.isfunction(public)
         or (inspect.isclass(public) and not getattr(public, "_is_protocol", False))
     }

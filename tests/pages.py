@@ -39,7 +39,11 @@ ROOT = Path(__file__).parent.parent
 # What somebody reads first; the other pages show parts of programs.
 PAGES = [
     path
-    for path in (ROOT / "README.md", *sorted((ROOT / "docs" / "recipes").glob("*.md")))
+    for path in (
+        ROOT / "README.md",
+        ROOT / "docs" / "extending.md",
+        *sorted((ROOT / "docs" / "recipes").glob("*.md")),
+    )
     if "```python" in path.read_text(encoding="utf-8")
 ]
 _COMMENT = re.compile(r"<!--\s*(hidden|output|refused|warns|needs)\b:?(.*?)-->\s*", re.DOTALL)

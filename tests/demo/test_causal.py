@@ -9,7 +9,7 @@ from making import direction, own_model, packaged
 
 import tl_steer as ts
 from tl_steer.cli import main
-from tl_steer.demo.causal import spread
+from tl_steer.demo.causal import Sizes, spread
 from tl_steer.demo.minimal_pairs import ANSWERS, minimal_pairs
 from tl_steer.lens.tokens import tokenize
 
@@ -41,7 +41,10 @@ def test_both_prompts_of_a_pair_have_equally_many_tokens() -> None:
 
 @pytest.mark.once
 @pytest.mark.packaged
-def test_the_quick_command_writes_its_files(tmp_path: Path) -> None:
+def test_the_quick_command_writes_its_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Sizes, "small", lambda: Sizes(2, 1, 1, 8, 2, 2, 1, (9, 17), 1, 1, 3))
     assert main(["causal", "--quick", "--device", "cpu", "--output", str(tmp_path / "out")]) == 0
     out = tmp_path / "out"
     pictures = {"layers.png", "positions.png", "heads.png", "attribution.png", "paths.png"}

@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tl_steer.arguments import checked
 from tl_steer.frozen import FrozenDict
 
 
+@checked
 @dataclass(frozen=True)
 class DataCard:
     """The facts about a packaged set that its texts do not show."""

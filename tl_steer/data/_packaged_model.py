@@ -67,6 +67,7 @@ def packaged_model(
         raise AssetError(f"{error} Delete {folder}, and it is made anew.") from error
 
 
+@checked
 def packaged_model_dir(*, progress: bool = True) -> Path:
     """The folder of SmolLM2-135M-Instruct as a Hugging Face checkpoint, made on first use.
 

@@ -5,6 +5,7 @@ import pandas as pd
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
+from tl_steer.arguments import checked
 from tl_steer.diagnostics._projected import Projected
 from tl_steer.drawing.plots import COLOURS, blank_figure, legend_above
 from tl_steer.errors import DataError
@@ -52,6 +53,7 @@ def histogram(found: Projected, *, title: str, notes: str) -> Figure:
     return figure
 
 
+@checked
 def similarity_heatmap(frame: pd.DataFrame, *, title: str = "") -> Figure:
     """Cosines as colours, from -1 (blue) over 0 (white) to 1 (red); grey where there is none.
 

@@ -6,6 +6,7 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from tl_steer.activations import Activations
+from tl_steer.arguments import Seed, checked
 from tl_steer.diagnostics._projected import Projected, projected
 from tl_steer.directions import Directions
 from tl_steer.errors import SteerError
@@ -15,13 +16,14 @@ Weights = Float[ndarray, "time example"]
 """How often each example counts; one row for every resampling."""
 
 
+@checked
 def separation(
     directions: Directions,
     held_out: Activations,
     *,
     resamples: int = 1000,
     level: float = 0.95,
-    seed: int = 0,
+    seed: Seed = 0,
 ) -> pd.DataFrame:
     """AUROC and d′ of the projections ``h·v̂`` on held-out texts, by hook point.
 

@@ -11,7 +11,7 @@ from ._leace import LeaceEraser, leace
 from ._logistic_probe import logistic_probe
 from ._mean_centring import mean_centring
 from ._mean_difference import differences as differences, mean_difference
-from ._measured import DominatedDirectionWarning
+from ._measured import DominatedDirectionWarning, measured
 from ._paired_difference import paired_differences
 from ._principal_component import paired_principal_component, principal_component
 from ._provenance import Provenance as Provenance
@@ -36,6 +36,7 @@ __all__ = [
     "logistic_probe",
     "mean_centring",
     "mean_difference",
+    "measured",
     "negative_mean",
     "orthogonalised",
     "paired_differences",

@@ -1,13 +1,16 @@
 """From estimated vectors to directions: what every estimator does last."""
 
+import math
 import warnings
 from collections.abc import Mapping
 from importlib.metadata import version
 
 from tl_steer.activations import Activations
+from tl_steer.arguments import checked
 from tl_steer.directions._direction import Direction
 from tl_steer.directions._directions import Directions
 from tl_steer.directions._provenance import Provenance
+from tl_steer.errors import MismatchError
 from tl_steer.shapes import Vector
 
 _DOMINATED = 0.5
@@ -17,6 +20,7 @@ class DominatedDirectionWarning(UserWarning):
     """One dimension makes up most of a direction, as massive activations do."""
 
 
+@checked
 def measured(activations: Activations, vectors: Mapping[str, Vector], method: str) -> Directions:
     """Put vectors that were estimated from activations together with where they came from.
 
@@ -25,9 +29,22 @@ def measured(activations: Activations, vectors: Mapping[str, Vector], method: st
         vectors: By hook name, in activation units; any float type, flat or in the site's shape.
         method: Name of the estimator.
 
+    Raises:
+        HookNameError: For a hook point that was not captured.
+        MismatchError: For a vector of another size than what was captured there.
+        NonFiniteError: For NaN or infinity.
+
     Warns:
         DominatedDirectionWarning: Where one dimension holds over half of a squared norm.
     """
+    for name, vector in vectors.items():
+        _ = activations.counts(name)  # refuses a hook point that was not captured
+        shape = activations.site_shapes[name]
+        if vector.numel() != math.prod(shape):
+            raise MismatchError(
+                f"{name} holds {math.prod(shape)} numbers a token; a vector of "
+                f"{vector.numel()} came."
+            )
     directions = {
         name: _direction(activations, name, vector, method) for name, vector in vectors.items()
     }

@@ -83,6 +83,7 @@ def verdicts(
     }
 
 
+@checked
 def headline(controlled: Mapping[str, ControlsResult], *, alpha: float = 0.05) -> str:
     """How many directions beat all of their controls, and which do not, in one paragraph.
 

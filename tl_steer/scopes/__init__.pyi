@@ -1,7 +1,7 @@
 """What the room has for users, in `__all__`, and for other rooms; loaded when first used."""
 
 from ._attends import AttendsTo
-from ._attention import Attention, require_heads as require_heads
+from ._attention import Attention as Attention, require_heads as require_heads
 from ._characters import Characters
 from ._combined import (
     AllOf,
@@ -35,7 +35,6 @@ __all__ = [
     "AllOf",
     "AnyOf",
     "AttendsTo",
-    "Attention",
     "Characters",
     "CosineAbove",
     "Keywords",

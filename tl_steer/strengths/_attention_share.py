@@ -18,7 +18,7 @@ class AttentionShare:
 
     ``AttentionShare(Keywords("film"), "blocks.7.attn.hook_pattern", factor=8.0)`` as the strength
     of an addition steers what is said about the film, and little else. How shares are counted is
-    told by :class:`~tl_steer.scopes.Attention`.
+    told by :class:`~tl_steer.scopes.AttendsTo`.
 
     Raises:
         HookNameError: For hook points that are no attention patterns.
