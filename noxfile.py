@@ -14,7 +14,7 @@ from pathlib import Path
 import nox
 
 nox.needs_version = ">=2025.2.9"
-nox.options.sessions = ["lint", "docs", "notebooks", "tests"]
+nox.options.sessions = ["quick", "docs", "notebooks", "tests"]
 
 ROOT = Path(__file__).parent
 # One release for everybody who develops or tests, so that two runs differ in the code and not in
@@ -32,6 +32,17 @@ LINES = {
 CONTRACTS = [
     *("-p", "no:benchmark", "-W", "default"),
     *("tests/contracts", "tests/packaged/test_contracts.py"),
+]
+
+# Every annotation is checked at every call: a third of the time that a test takes, and the same for
+# every kind of model. As for every type checker, 2 is good where a float is wanted.
+ANNOTATIONS = (
+    "--jaxtyping-packages="
+    "tl_steer,beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
+)
+# From texts to steered text, on one kind of model.
+CORE = [
+    *("activations", "directions", "interventions", "scopes", "strengths", "steering"),
 ]
 
 # Small models are fastest on one thread, so that two processes use two cores.
@@ -87,13 +98,17 @@ def run(session: nox.Session, programs: Path, program: str, *args: str) -> None:
 
 
 @nox.session(venv_backend="none")
-def lint(session: nox.Session) -> None:
-    """Format, lint, types, and who may import whom."""
+def quick(session: nox.Session) -> None:
+    """Format, lint, types, who may import whom, and the core with its annotations checked."""
     programs = environment(session, NEWEST)
     run(session, programs, "ruff", "format", "--check", ".")
     run(session, programs, "ruff", "check", ".")
     run(session, programs, "mypy")
     run(session, programs, "lint-imports")
+    session.env["OMP_NUM_THREADS"] = "1"
+    one_kind = ["-m", "not packaged", "-k", "not compatible and not hooked and not hf"]
+    rooms = [f"tests/{room}" for room in CORE]
+    run(session, programs, "pytest", "-q", ANNOTATIONS, *WORKERS, *one_kind, *rooms)
 
 
 @nox.session(venv_backend="none")
@@ -105,9 +120,8 @@ def tests(session: nox.Session, transformer_lens: str) -> None:
     session.env["OMP_NUM_THREADS"] = "1"
     args = [*WORKERS, "--dist", "loadfile", "--ignore=tests/test_notebooks.py"]
     if transformer_lens != NEWEST:
-        # Annotations are the same on every line, and so is whatever asks nothing of a model; to
-        # check both once leaves the time for what differs.
-        args += ["-m", "not once", "-o", "addopts=--strict-markers -ra"]
+        # What asks nothing of a model is the same on every line.
+        args += ["-m", "not once"]
     run(session, programs, "pytest", *args, *session.posargs)
 
 
@@ -143,6 +157,20 @@ def benchmarks(session: nox.Session) -> None:
     """What steering costs, printed; each figure is a ratio within one run."""
     programs = environment(session, NEWEST)
     run(session, programs, "pytest", "-s", "tests/benchmarks", *session.posargs)
+
+
+@nox.session(venv_backend="none")
+@nox.parametrize("python", ["3.12", "3.13"])
+def pythons(session: nox.Session, python: str) -> None:
+    """The core on other releases of Python; a build of torch for each is fetched."""
+    home = ROOT / ".nox" / f"python-{python}"
+    if not home.exists():
+        session.run(f"python{python}", "-m", "venv", str(home), external=True)
+    programs = programs_of(session, home.name)
+    pip(session, programs, TORCH)
+    pip(session, programs, *LINES[NEWEST][0], "-e", ".[dev]")
+    rooms = [f"tests/{room}" for room in CORE]
+    run(session, programs, "pytest", *WORKERS, "-m", "not packaged", *rooms, *session.posargs)
 
 
 @nox.session(venv_backend="none")

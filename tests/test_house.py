@@ -15,7 +15,16 @@ from fronts import PUBLIC, ROOMS, fronts
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "tl_steer"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
-OURS = [*SOURCES, *sorted((ROOT / "tests").rglob("*.py")), ROOT / "noxfile.py"]
+OURS = [
+    *SOURCES,
+    *(path for folder in ("tests", "benchmarks") for path in sorted((ROOT / folder).rglob("*.py"))),
+    ROOT / "noxfile.py",
+]
+    *SOURCES,
+    *sorted((ROOT / "tests").rglob("*.py")),
+    *sorted((ROOT / "benchmarks").rglob("*.py")),
+    ROOT / "noxfile.py",
+]
 LONGEST = 300
 FIRST_HOUR = 45
 

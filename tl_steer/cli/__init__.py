@@ -93,24 +93,6 @@ def _demo(parsed: argparse.Namespace) -> None:
         first_look(parsed.output, parsed.device)
 
 
-def _estimators(parsed: argparse.Namespace) -> None:
-    from tl_steer.demo.estimator_report import report_estimators
-
-    report_estimators(parsed.output, device=parsed.device, quick=parsed.quick)
-
-
-def _composed(parsed: argparse.Namespace) -> None:
-    from tl_steer.demo.composed_report import report_composed
-
-    report_composed(parsed.output, device=parsed.device, quick=parsed.quick)
-
-
-def _causal(parsed: argparse.Namespace) -> None:
-    from tl_steer.demo.causal_report import report_causal
-
-    report_causal(parsed.output, device=parsed.device, quick=parsed.quick)
-
-
 def _study(parsed: argparse.Namespace) -> None:
     from tl_steer.demo.film_study import report_film_study
 
@@ -142,40 +124,6 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="the whole case study: choose layers and strength, and measure beside random "
         "directions",
-    )
-    _command(
-        commands,
-        "estimators",
-        _estimators,
-        "tl_steer_estimators",
-        brief="the ways to find a direction, beside each other",
-        long=(
-            "Measure how near each estimator comes to a direction that was planted in a small "
-            "model, and what directions of many kinds separate and steer on film reviews."
-        ),
-    )
-    _command(
-        commands,
-        "composed",
-        _composed,
-        "tl_steer_composed",
-        brief="several directions at once, and steering that knows when and where",
-        long=(
-            "Measure what sentiment and style do together, strengths that are given as needed, a "
-            "gate that fires on negative reviews, and steering by attention to a keyword."
-        ),
-    )
-    _command(
-        commands,
-        "causal",
-        _causal,
-        "tl_steer_causal",
-        brief="where a property is carried, and whether steering there is better",
-        long=(
-            "Exchange activations between prompts about films that differ in one word, draw which "
-            "layers, tokens and heads carry the difference, and steer there and elsewhere at the "
-            "same change of the next token."
-        ),
     )
     study = _command(
         commands,

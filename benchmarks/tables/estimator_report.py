@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from benchmarks.tables.estimators import AT, DOSE, Sizes, compare_estimators, predicted
 from tl_steer.data import packaged_model
-from tl_steer.demo.estimators import AT, DOSE, Sizes, compare_estimators, predicted
 from tl_steer.demo.output import markdown, require_device, require_writable
 from tl_steer.demo.planted_table import SIZES, planted_table
 from tl_steer.reports import write_csv

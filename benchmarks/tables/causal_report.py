@@ -5,15 +5,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from tl_steer.causal import (
-    attribution_scatter,
-    head_heatmap,
-    layer_effects,
-    path_figure,
-    position_heatmap,
-)
-from tl_steer.data import packaged_model
-from tl_steer.demo.causal import (
+from benchmarks.tables.causal import (
     STREAM,
     Located,
     Sizes,
@@ -22,6 +14,14 @@ from tl_steer.demo.causal import (
     paths_of,
     sentiment_directions,
 )
+from tl_steer.causal import (
+    attribution_scatter,
+    head_heatmap,
+    layer_effects,
+    path_figure,
+    position_heatmap,
+)
+from tl_steer.data import packaged_model
 from tl_steer.demo.output import markdown, require_device, require_writable
 from tl_steer.drawing.plots import figure_png
 from tl_steer.reports import write_csv

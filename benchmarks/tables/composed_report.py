@@ -3,8 +3,8 @@
 import logging
 from pathlib import Path
 
+from benchmarks.tables.composed import about_the_film, as_needed, only_negative, ready, together
 from tl_steer.data import packaged_model
-from tl_steer.demo.composed import about_the_film, as_needed, only_negative, ready, together
 from tl_steer.demo.output import markdown, require_device, require_writable
 from tl_steer.drawing.plots import figure_png
 
