@@ -20,11 +20,6 @@ OURS = [
     *(path for folder in ("tests", "benchmarks") for path in sorted((ROOT / folder).rglob("*.py"))),
     ROOT / "noxfile.py",
 ]
-    *SOURCES,
-    *sorted((ROOT / "tests").rglob("*.py")),
-    *sorted((ROOT / "benchmarks").rglob("*.py")),
-    ROOT / "noxfile.py",
-]
 LONGEST = 300
 FIRST_HOUR = 45
 
