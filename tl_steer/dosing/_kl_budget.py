@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 import pandas as pd
 import torch
@@ -11,11 +11,18 @@ from jaxtyping import Float
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from tl_steer.arguments import Count, checked
+from tl_steer.arguments import Count, Words, checked
 from tl_steer.batching import default_max_tokens, halving, length_sorted
 from tl_steer.directions import Direction
 from tl_steer.errors import DataError, MismatchError, NonFiniteError, SteerError
-from tl_steer.interventions import Add, Intervention, n_rows, rows, with_strength
+from tl_steer.interventions import (
+    Add,
+    Intervention,
+    instead_of_intervention,
+    n_rows,
+    rows,
+    with_strength,
+)
 from tl_steer.lens.forward import run_logits
 from tl_steer.lens.paths import host_for
 from tl_steer.lens.protocol import Host, SteerableModel, device_of, dtype_of, require_steerable
@@ -66,11 +73,21 @@ class StrengthsWithinKL:
         return table
 
 
+def _instead(came: object) -> str:
+    """Several share no strength."""
+    if isinstance(came, Steering):
+        return "Give one of its interventions, such as steering.active[0]."
+    return instead_of_intervention(came)
+
+
 @checked
 def strength_within_kl(
     model: SteerableModel,
     prompts: str | Sequence[str],
-    intervention: Direction | Intervention,
+    intervention: Annotated[
+        Direction | Intervention,
+        Words("a direction or an intervention", "directions or interventions", _instead),
+    ],
     limit: float,
     *,
     tolerance: float | None = None,
@@ -134,10 +151,6 @@ def strength_within_kl(
     if isinstance(intervention, Direction):
         _ = intervention.unit
         intervention = Add(intervention, scope=scope)
-    elif not isinstance(intervention, Intervention):
-        raise SteerError(
-            f"{type(intervention).__name__} came; a Direction or one intervention is wanted."
-        )
     elif scope is not everywhere:
         raise SteerError("an intervention has a scope of its own; scope= is for a direction.")
     # Without its strength, which may be for another number of rows.
