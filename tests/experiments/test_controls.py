@@ -196,7 +196,7 @@ def test_the_planted_truth_is_far_above_its_controls(kind: Any) -> None:
 
 def test_to_read_and_to_look_at() -> None:
     answer = found()
-    assert repr(answer).startswith(f"Controlled(share of good {answer.effect} at KL 0.1")
+    assert repr(answer).startswith(f"ControlsResult(share of good {answer.effect} at KL 0.1")
     assert "above 4 random: " in repr(answer)
     assert "did not reach" not in repr(answer)
     assert "<table" in answer._repr_html_()

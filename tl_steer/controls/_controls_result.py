@@ -128,7 +128,7 @@ class ControlsResult:
     def __repr__(self) -> str:
         """The result in a few lines."""
         footing = "equal dose" if self.kl is None else f"KL {self.kl:g}"
-        lines = [f"Controlled({self.judge} {self.effect} at {footing}"]
+        lines = [f"ControlsResult({self.judge} {self.effect} at {footing}"]
         for kind, row in self.comparisons.iterrows():
             line = f"  {row['difference']:+.3f} above {int(row['controls'])} {kind}"
             if not np.isnan(row["p_value"]):
@@ -147,7 +147,7 @@ class ControlsResult:
 def compared(
     frame: pd.DataFrame, texts: pd.DataFrame, *, confidence: float, seed: int
 ) -> pd.DataFrame:
-    """Set the direction against each kind of control; see :attr:`Controlled.comparisons`.
+    """Set the direction against each kind of control; see :attr:`ControlsResult.comparisons`.
 
     Args:
         frame: A row for each condition with ``kind``, ``name`` and ``effect``.
