@@ -79,7 +79,7 @@ class Generalization:
             f"{row['wrong_way']:.0%} of {row['n_prompts']} prompts the wrong way"
             for _, row in self.frame.iterrows()
         ]
-        return "\n".join(["Elsewhere(", *lines]) + ")"
+        return "\n".join(["Generalization(", *lines]) + ")"
 
     def _repr_html_(self) -> str:
         return f"<pre>{escape(repr(self))}</pre>{self.frame.round(3).to_html(index=False)}"

@@ -26,9 +26,9 @@ class CosineAbove:
     """Tokens whose activation is similar to a direction: ``h·v̂ / ‖h‖ > above``.
 
     The gate of conditional activation steering (Lee et al. 2024,
-    https://arxiv.org/abs/2409.05907), asked token by token. ``PerPrompt(Similar(…))`` decides once
-    for a text, ``Latched(Similar(…))`` from the first such token on. In the paper ``h`` is compared
-    with its projection onto ``v``, which forgets the sign; here the sign counts.
+    https://arxiv.org/abs/2409.05907), asked token by token. ``PerPrompt(CosineAbove(…))`` decides
+    once for a text, ``Latched(CosineAbove(…))`` from the first such token on. In the paper ``h`` is
+    compared with its projection onto ``v``, which forgets the sign; here the sign counts.
 
     Raises:
         SteerError: For what is no direction or no cosine.
@@ -45,8 +45,8 @@ class CosineAbove:
         _ = self.direction.unit
         if abs(self.above) > 1 + _ROUNDING:
             raise SteerError(
-                f"Similar, above={self.above:.4g}: a cosine is from -1 to 1. Projects(…) compares "
-                "projections, in activation units."
+                f"CosineAbove, above={self.above:.4g}: a cosine is from -1 to 1. "
+                "ProjectionAbove(…) compares projections, in activation units."
             )
 
     @property

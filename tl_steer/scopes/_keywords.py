@@ -190,7 +190,7 @@ def _compiled(pattern: Any) -> "re.Pattern[str] | regex.Pattern":
     text = pattern.pattern if is_compiled else pattern
     if not isinstance(text, str) or not text:
         raise SteerError(
-            f"Matching({pattern!r}): expected a regular expression on text, such as "
+            f"Regex({pattern!r}): expected a regular expression on text, such as "
             r"r'\b19\d\d\b'."
         )
     if is_compiled:

@@ -37,7 +37,7 @@ class PerPrompt:
     condition: Annotated[
         Condition,
         Words(
-            "a condition, Projects(…) or Similar(…)",
+            "a condition, ProjectionAbove(…) or CosineAbove(…)",
             "conditions",
             "Of a scope, Latched(scope) makes one that stays.",
         ),

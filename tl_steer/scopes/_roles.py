@@ -84,7 +84,7 @@ def role(model: SteerableModel, name: str) -> Turns:
         raise SteerError(
             "this model's chat template takes no 'system' turn of its own: it writes the system's "
             "text into the user's, and nothing between the two. Find the text itself: "
-            "Matching(re.escape(text))."
+            "Regex(re.escape(text))."
             if markers.folded
             else f"this model's chat template takes no {name!r} turn, or leaves it out."
         )

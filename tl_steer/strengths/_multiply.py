@@ -45,7 +45,7 @@ class Multiply:
     def __init__(self, *factors: Strength) -> None:
         """Take strengths of any kind."""
         if not factors:
-            raise SteerError("Product() of no strengths; give at least one.")
+            raise SteerError("Multiply() of no strengths; give at least one.")
         object.__setattr__(self, "factors", factors)
         _ = self._prepared
         counts = {rows_of(each) for each in factors} - {None}
