@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import torch
 from activations_of import activations_of
-from fronts import PUBLIC
+from fronts import to_call
 from interventions_of import INTERVENTIONS
 from making import direction, shared_model
 from scopes_of import SCOPES
@@ -60,7 +60,9 @@ def real_values() -> dict[str, Any]:
 
 def public_dataclasses() -> list[type]:
     return [
-        each for each in PUBLIC.values() if inspect.isclass(each) and dataclasses.is_dataclass(each)
+        each
+        for each in to_call().values()
+        if inspect.isclass(each) and dataclasses.is_dataclass(each)
     ]
 
 

@@ -9,13 +9,13 @@ from making import rows_of, shared_model
 
 from tl_steer.errors import HookNameError, SteerError
 from tl_steer.lens.hook_names import (
-    _SITES,
     layer_of,
     needs_writing_in_place,
     resolve,
     site_of,
     site_shape,
 )
+from tl_steer.lens.sites import VECTOR_SITES
 
 LAYERS = 4
 """Of the small llama."""
@@ -46,8 +46,8 @@ def test_patterns(llama: Any, at: Any, expected: list[str]) -> None:
 
 
 def test_every_name_is_the_models_own_and_its_width_is_right(model: Any) -> None:
-    names = resolve(model, [f"blocks.*.{site}" for site in _SITES])
-    assert len(names) == len(set(names)) == len(_SITES) * model.cfg.n_layers
+    names = resolve(model, [f"blocks.*.{site}" for site in VECTOR_SITES])
+    assert len(names) == len(set(names)) == len(VECTOR_SITES) * model.cfg.n_layers
     with torch.no_grad():
         _, cache = model.run_with_cache(torch.tensor([rows_of(model)[0]]))
     for name in names:
@@ -61,7 +61,7 @@ def test_parts_of_a_name(name: str) -> None:
 
 
 def test_only_the_middle_of_a_bridges_block_is_written_in_place(model: Any) -> None:
-    names = resolve(model, [f"blocks.0.{site}" for site in _SITES])
+    names = resolve(model, [f"blocks.0.{site}" for site in VECTOR_SITES])
     in_place = [name for name in names if needs_writing_in_place(model, name)]
     assert in_place == (["blocks.0.hook_resid_mid"] if hasattr(model, "original_model") else [])
 
