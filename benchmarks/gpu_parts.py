@@ -1,14 +1,15 @@
 """The parts of the measurement on a GPU: decoding, capture, sweeps, and where time goes."""
 
 import importlib.metadata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from random import Random
 from statistics import median
 from time import perf_counter
 from typing import Any
 
 import torch
-from gpu_models import DEVICE, WORDS, forget, load, prompts
+from gpu_clock import in_turn, peak_of, seconds_of, synchronised
+from gpu_models import DEVICE, WORDS, load, prompts
 from making import direction
 from torch.profiler import ProfilerActivity, profile
 from transformers import StaticCache
@@ -21,35 +22,6 @@ from tl_steer.lens.twin_building import plain_model
 
 PROMPT = 32
 _bandwidth = [0.0]
-
-
-def synchronised() -> None:
-    """Wait for the device."""
-    if DEVICE.type == "cuda":
-        torch.cuda.synchronize()
-
-
-def seconds_of(run: Callable[[], object]) -> float:
-    """Wall time of one run."""
-    synchronised()
-    began = perf_counter()
-    run()
-    synchronised()
-    return perf_counter() - began
-
-
-def in_turn(variants: Mapping[str, Callable[[], object]], seconds: float) -> dict[str, list[float]]:
-    """Times of each, all in every round, until the time is used up; a round at least."""
-    until = perf_counter() + seconds
-    found: dict[str, list[float]] = {name: [] for name in variants}
-    for run in variants.values():
-        run()
-    while True:
-        began = perf_counter()
-        for name, run in variants.items():
-            found[name].append(seconds_of(run))
-        if perf_counter() + (perf_counter() - began) > until or len(found[name]) == 7:
-            return found
 
 
 def machine() -> dict[str, Any]:
@@ -140,23 +112,12 @@ def decoding(name: str, seconds: float, *, tiny: bool) -> dict[str, Any]:
                     "over transformers": round(base / median(each), 3),
                     "least and most": [round(base / max(each), 3), round(base / min(each), 3)],
                     "share of the floor": round(floor / median(each), 3),
-                    "peak GB": _peak_of(variants[what]),
+                    "peak GB": peak_of(variants[what]),
                 }
                 for what, each in times.items()
             },
         }
     return found
-
-
-def _peak_of(run: Callable[[], object]) -> float:
-    """Memory of one run, over what was there before."""
-    if DEVICE.type != "cuda":
-        return 0.0
-    forget()
-    torch.cuda.reset_peak_memory_stats()
-    before = torch.cuda.memory_allocated()
-    run()
-    return round((torch.cuda.max_memory_allocated() - before) / 1e9, 4)
 
 
 def capturing(name: str, seconds: float, *, tiny: bool) -> dict[str, Any]:
@@ -200,7 +161,7 @@ def capturing(name: str, seconds: float, *, tiny: bool) -> dict[str, Any]:
             what: {
                 "seconds": round(median(each), 3),
                 "over bare": round(base / median(each), 3),
-                "peak GB": _peak_of(variants[what]),
+                "peak GB": peak_of(variants[what]),
             }
             for what, each in times.items()
         },
