@@ -28,8 +28,7 @@ def machine() -> dict[str, Any]:
     """What everything else is measured against."""
     large = torch.empty(2**28 if DEVICE.type == "cuda" else 2**20, dtype=torch.uint8, device=DEVICE)
     other = torch.empty_like(large)
-    a = torch.randn((8192, 8192) if DEVICE.type == "cuda" else (256, 256), device=DEVICE)
-    a = a.to(torch.bfloat16)
+    a = torch.randn([8192 if DEVICE.type == "cuda" else 256] * 2, device=DEVICE).bfloat16()
 
     def copies() -> None:
         for _ in range(20):
