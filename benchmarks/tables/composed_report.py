@@ -47,6 +47,6 @@ def report_composed(folder: Path, *, device: str | None = None, quick: bool = Fa
     )
     (folder / "composed.md").write_text(text + "\n", encoding="utf-8")
     for judge in both.sums.index:
-        picture = figure_png(both.figure(str(judge)))
+        picture = figure_png(both.plot(str(judge)))
         (folder / f"interference_{judge}.png").write_bytes(picture)
     _log.info("\n%s\n%s", text, folder / "composed.md")

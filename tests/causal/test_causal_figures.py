@@ -64,6 +64,19 @@ def test_one_prompt_with_its_tokens() -> None:
     assert labels(position_heatmap(from_end), "x") == ["the  -5", "-4", "-3", "-2", "-1"]
 
 
+@pytest.mark.parametrize(
+    ("settings", "draw"),
+    [
+        ({"at": [Z, POST]}, lambda found: head_heatmap(found, site="attn.hook_z")),
+        ({"at": POST, "positions": EachPosition()}, position_heatmap),
+        ({"at": [POST, MLP]}, layer_effects),
+    ],
+)
+def test_the_picture_that_tells_the_sites_apart(settings: Any, draw: Any) -> None:
+    found = localized(**settings)
+    assert figure_png(found.plot()) == figure_png(draw(found))
+
+
 def test_layers_by_heads() -> None:
     found = localized([Z, POST])
     figure = head_heatmap(found, site="attn.hook_z")

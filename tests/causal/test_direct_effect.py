@@ -265,6 +265,7 @@ def test_what_does_not_fit_is_refused(model: Any) -> None:
 def test_the_figure_shows_every_part(model: Any) -> None:
     paths = found(model)
     figure = path_figure(paths)
+    assert figure_png(paths.plot()) == figure_png(figure)
     assert figure_png(figure, dpi=40).startswith(b"\x89PNG")
     heights = [bar.get_height() for bar in figure.axes[0].patches]
     assert sorted(heights) == pytest.approx(sorted(paths.frame["effect"]))

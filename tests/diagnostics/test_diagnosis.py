@@ -200,7 +200,7 @@ def test_it_shows_itself() -> None:
     html = found._repr_html_()
     assert "tells held-out texts apart" in html
     assert AT in html
-    figure = found.figure(AT)
+    figure = found.plot(AT)
     (notes,) = [text.get_text() for text in figure.axes[0].texts]
     row = found.frame.loc[AT]
     for number in (f"AUROC {row['auroc']:.2f}", f"d′ {row['d_prime']:.2f}", "use, score"):
@@ -211,10 +211,10 @@ def test_it_shows_itself() -> None:
     assert means == pytest.approx(
         sorted([found.held_out[AT].positive.mean(), found.held_out[AT].negative.mean()])
     )
-    assert figure_png(figure, dpi=40) == figure_png(found.figure(AT), dpi=40)
+    assert figure_png(figure, dpi=40) == figure_png(found.plot(AT), dpi=40)
     assert len(found.heatmap().axes[0].images) == 1
     with pytest.raises(HookNameError, match="was not diagnosed"):
-        found.figure("blocks.0.hook_resid_pre")
+        found.plot("blocks.0.hook_resid_pre")
 
 
 def test_confounds_count() -> None:

@@ -75,12 +75,12 @@ def test_cosines_where_there_are_any() -> None:
     assert found.gram.loc["one", "same"] == pytest.approx(-1.0)
     assert found.gram.isna().loc["one", "wide"]
     assert found.gram.loc["wide", "wide"] == pytest.approx(1.0)
-    assert len(found.figure(JUDGES[0].name).axes) == 1
+    assert len(found.plot(JUDGES[0].name).axes) == 1
     assert len(found.heatmap().axes) == 2
     assert "subadditivity" in repr(found)
     assert "<table" in found._repr_html_()
     with pytest.raises(DataError, match="asked were share of good"):
-        found.figure("nobody")
+        found.plot("nobody")
 
 
 def test_two_that_cancel_have_no_sum() -> None:

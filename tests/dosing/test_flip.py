@@ -85,7 +85,7 @@ def test_a_scope_beyond_the_prompt_flips_nothing(model: Any) -> None:
     answers = found(model, scope=ts.generated, scan=2)
     assert set(answers.frame["dose"]) == {math.inf}
     assert answers.curve.groupby("prompt_index")["margin"].nunique().tolist() == [1] * len(PROMPTS)
-    assert len(answers.figure().axes) == 2
+    assert len(answers.plot().axes) == 2
 
 
 def test_the_scan_finds_a_crossing_that_goes_back() -> None:
@@ -110,7 +110,7 @@ def test_to_read_and_to_look_at() -> None:
     assert answers.share_flipped(4.0) == flipped / 6
     assert answers.share_flipped(0.0) == 0
     assert "<table" in answers._repr_html_()
-    margins, share = answers.figure().axes
+    margins, share = answers.plot().axes
     assert len(margins.get_lines()) == 6 + 2
     assert share.get_lines()[0].get_ydata()[-1] == pytest.approx(flipped / 6)
 

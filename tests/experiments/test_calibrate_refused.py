@@ -105,7 +105,7 @@ def test_as_html(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_picture_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     found = calibrated(monkeypatch, World(rising, dear(0.3)))
-    figure = found.figure()
+    figure = found.plot()
     effect, cost = figure.axes
     curve = found.curve.iloc[1:]
     for axes, column in ((effect, "praise"), (cost, "perplexity_ratio")):
@@ -123,20 +123,20 @@ def test_a_picture_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     names = [text.get_text() for text in legend.get_texts()]
     assert names[:2] == [HERE, THERE]
     assert {"chosen", "no steering", "limit 1.5 ×"} <= set(names)
-    assert figure_png(figure) == figure_png(found.figure())
+    assert figure_png(figure) == figure_png(found.plot())
 
 
 def test_pictures_of_many_of_one_and_of_none(monkeypatch: pytest.MonkeyPatch) -> None:
     many = {f"joy {number}": direction(model(), HERE, number) for number in range(12)}
     found = calibrated(monkeypatch, World(rising, dear(0.3)), many, tries=2)
-    names = [text.get_text() for text in found.figure().legends[0].get_texts()]
+    names = [text.get_text() for text in found.plot().legends[0].get_texts()]
     assert "4 others" in names
     assert sum(name.startswith("joy") for name in names) == 8
     one = calibrated(monkeypatch, World(rising), {"$x_1": two_places()[HERE]}, way=-1)
-    assert figure_png(one.figure())
+    assert figure_png(one.plot())
     costly = World(rising, lambda _, dose: 9.0 if dose else 1.0)
     nothing = calibrated(monkeypatch, costly, tries=2)
-    labels = [text.get_text() for text in nothing.figure().legends[0].get_texts()]
+    labels = [text.get_text() for text in nothing.plot().legends[0].get_texts()]
     assert "chosen" not in labels
     with pytest.raises(DataError, match="lacks"):
         calibration_figure(nothing.curve.drop(columns="dose"), "praise")

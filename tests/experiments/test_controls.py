@@ -200,7 +200,7 @@ def test_to_read_and_to_look_at() -> None:
     assert "above 4 random: " in repr(answer)
     assert "did not reach" not in repr(answer)
     assert "<table" in answer._repr_html_()
-    (axes,) = answer.figure().axes
+    (axes,) = answer.plot().axes
     labels = [text.get_text() for text in axes.get_legend().get_texts()]
     assert {"random (4)", "shuffled (4)", "the direction", "no steering"} <= set(labels)
     (line,) = [each for each in axes.get_lines() if each.get_label() == "the direction"]
@@ -218,7 +218,7 @@ def test_a_judge_that_says_the_same_of_everything() -> None:
     assert answer.effect.estimate == 0
     assert math.isnan(answer.sigma)
     assert answer.p_value == 1
-    assert len(answer.figure().axes) == 1
+    assert len(answer.plot().axes) == 1
 
 
 def test_orthogonal_parts_have_the_norm_and_differ() -> None:

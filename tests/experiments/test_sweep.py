@@ -13,12 +13,14 @@ from sweeping import AT, PROMPTS, SAMPLING, Length, small, swept
 import tl_steer as ts
 from tl_steer.directions import Provenance
 from tl_steer.dosing import mean_kl
+from tl_steer.drawing.plots import figure_png
 from tl_steer.errors import DataError, MismatchError, NonFiniteError, SteerError
 from tl_steer.experiments._sweep import sweep
 from tl_steer.experiments._sweep_result import SETTINGS, SweepResult
 from tl_steer.generation import Writer
 from tl_steer.lens.protocol import ModelInfo
 from tl_steer.metrics import perplexity
+from tl_steer.reports import dose_effect_curves
 
 LLAMAS = pytest.mark.parametrize(
     "model", [(kind, "llama") for kind in KINDS], ids="-".join, indirect=True
@@ -121,6 +123,12 @@ def test_doses_layers_and_parts() -> None:
         found.of(colour="red")
     assert "5 cells: 1 direction, 2 hook names" in repr(found)
     assert list(found.texts.columns[:9]) == ["cell", *SETTINGS]
+
+
+def test_the_picture_is_that_of_its_cells() -> None:
+    found = swept(small())
+    drawn = dose_effect_curves(found.cells, "length")
+    assert figure_png(found.plot("length")) == figure_png(drawn)
 
 
 def test_saved_and_loaded(tmp_path: Any) -> None:

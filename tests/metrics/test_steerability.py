@@ -110,12 +110,12 @@ def test_what_is_flat_has_no_linearity() -> None:
 
 def test_the_figure_shows_the_mean_and_who_moves_the_other_way() -> None:
     found = steerability(planted(np.array([1.0, -1.0, 2.0])), draws=20)
-    (axes,) = found.figure().axes
+    (axes,) = found.plot().axes
     lines = {line.get_label(): line for line in axes.get_lines()}
     np.testing.assert_allclose(lines["mean"].get_ydata(), found.curve["mean"])
     np.testing.assert_allclose(lines["moves the other way"].get_ydata(), found.values.loc[1])
     assert axes.get_xlabel() == "strength"
-    assert figure_png(found.figure()).startswith(b"\x89PNG")
+    assert figure_png(found.plot()).startswith(b"\x89PNG")
 
 
 def test_what_is_refused() -> None:

@@ -163,7 +163,7 @@ def test_what_cannot_be_compared_is_refused() -> None:
 @pytest.mark.parametrize("kind", ["single", "pair"])
 def test_the_picture_and_the_words_show_every_condition(tmp_path: Path, kind: str) -> None:
     ratings = planted(tmp_path, kind)
-    figure = ratings.figure()
+    figure = ratings.plot()
     (axes,) = figure.axes
     assert {label.get_text() for label in axes.get_yticklabels()} == {"none", "joy"}
     assert axes.get_title(loc="left") == "How?"

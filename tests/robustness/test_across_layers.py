@@ -115,7 +115,7 @@ def test_turned_round_and_to_look_at() -> None:
     assert repr(answer).startswith("AcrossLayers(3 directions where they were read: mean effect ")
     assert "<table" in answer._repr_html_()
     for value in ("effect", "cosine", "share_of_own"):
-        axes = answer.figure(value).axes[0]
+        axes = answer.plot(value).axes[0]
         (image,) = axes.get_images()
         table = image.get_array()
         row = answer.frame[
@@ -124,7 +124,7 @@ def test_turned_round_and_to_look_at() -> None:
         assert table[0, 2] == pytest.approx(row[value].item())
         assert [each.get_text() for each in axes.get_xticklabels()] == ["0", "1", "2"]
     with pytest.raises(DataError, match="effect, cosine or share_of_own"):
-        answer.figure("strength")
+        answer.plot("strength")
 
 
 def test_nothing_stays(model: Any) -> None:

@@ -141,7 +141,7 @@ def test_to_read_and_to_look_at() -> None:
     answer = found()
     assert repr(answer).startswith(f"Drift({JUDGE.name} by window: ")
     assert "<table" in answer._repr_html_()
-    panels = answer.figure().axes
+    panels = answer.plot().axes
     assert len(panels) == 3
     for axes, column in zip(panels, ("score", "repetition", "perplexity"), strict=True):
         lines = {str(line.get_label()): line for line in axes.get_lines()}

@@ -112,7 +112,7 @@ def test_to_read_and_to_look_at() -> None:
     first = answer.frame.iloc[0]
     assert f"at home: {JUDGE.name} {first['effect']:+.3f}" in repr(answer)
     assert "<table" in answer._repr_html_()
-    (axes,) = answer.figure().axes
+    (axes,) = answer.plot().axes
     assert [each.get_text() for each in axes.get_yticklabels()] == list(SETS)
     marked = {str(line.get_label()): line for line in axes.get_lines()}
     own = answer.frame[answer.frame["judge"] == LONG.name]

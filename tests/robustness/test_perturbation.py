@@ -189,7 +189,7 @@ def test_to_read_and_to_look_at() -> None:
     answers = found(shared("bridge", "llama"), n_random=4)
     assert repr(answers).startswith(f"Perturbations(6 of 6 answers flip at {AT}; median dose ")
     assert "<table" in answers._repr_html_()
-    doses, random = answers.figure().axes
+    doses, random = answers.plot().axes
     assert doses.get_lines()[0].get_ydata().tolist() == sorted(answers.frame["dose"])
     assert len(random.patches) == 6
 

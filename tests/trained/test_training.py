@@ -7,13 +7,15 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
+from making import direction, shared_model
 from torch import Tensor
 
 from tl_steer.batching import halving
+from tl_steer.drawing.plots import figure_png
 from tl_steer.errors import DataError, NonFiniteError, SteerError
 from tl_steer.trained._continuations import Batches
 from tl_steer.trained._sphere import sphere
-from tl_steer.trained._training import Schedule, split, train
+from tl_steer.trained._training import Schedule, TrainedDirection, split, train
 from tl_steer.trained._training_curve import training_curve
 
 TARGET = torch.tensor([3.0, -1.0, 0.5, 2.0])
@@ -200,6 +202,13 @@ def test_the_callers_random_numbers_are_left_alone() -> None:
         progress=False,
     )
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_trained_direction_draws_its_training() -> None:
+    losses = pd.DataFrame({"step": [0, 1], "train": [2.0, 1.0], "held_out": [2.0, math.nan]})
+    made = direction(shared_model("bridge", "llama"), "blocks.1.hook_resid_post")
+    drawn = TrainedDirection(made, losses, best_step=0, stopped_at=1).plot()
+    assert figure_png(drawn) == figure_png(training_curve(losses))
 
 
 def test_a_curve_has_a_line_for_each_vector() -> None:

@@ -6,6 +6,7 @@ from html import escape
 import pandas as pd
 import torch
 from jaxtyping import Float
+from matplotlib.figure import Figure
 from torch import Tensor
 
 from tl_steer.arguments import Count, Measured, checked
@@ -98,6 +99,17 @@ class Localization:
                 *more,
             ]
         )
+
+    def plot(self) -> Figure:
+        """Draw effects by head, by position or by layer, whichever tells the sites apart."""
+        from tl_steer.causal._causal_figures import head_heatmap, layer_effects, position_heatmap
+
+        with_heads = self.frame.loc[self.frame["head"].notna(), "site"]
+        if len(with_heads):
+            return head_heatmap(self, site=str(with_heads.iloc[0]))
+        if bool(self.frame["position"].notna().any()):
+            return position_heatmap(self)
+        return layer_effects(self)
 
     def _repr_html_(self) -> str:
         head = repr(self).splitlines()[0]

@@ -7,6 +7,7 @@ from html import escape
 import pandas as pd
 import torch
 from jaxtyping import Float
+from matplotlib.figure import Figure
 from torch import Tensor
 
 from tl_steer.arguments import checked
@@ -71,6 +72,12 @@ class PathEffects:
             f"{len(self.prompts)} prompts"
         )
         return "\n".join([head, *lines])
+
+    def plot(self) -> Figure:
+        """Draw what goes straight to the logits, and what later blocks make of it."""
+        from tl_steer.causal._path_figure import path_figure
+
+        return path_figure(self)
 
     def _repr_html_(self) -> str:
         table = self.summary.to_html(float_format="{:.4g}".format, na_rep="–")

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float
+from matplotlib.figure import Figure
 from scipy.stats import rankdata
 from torch import Tensor
 
@@ -58,6 +59,12 @@ class Verification:
             f"{self.rank_correlation:.2f} ({self.low:.2f} to {self.high:.2f}); attribution fails "
             f"at {len(self.problems)}"
         )
+
+    def plot(self) -> Figure:
+        """Draw what attribution said against what patching found."""
+        from tl_steer.causal._causal_figures import attribution_scatter
+
+        return attribution_scatter(self)
 
     def _repr_html_(self) -> str:
         table = self.frame.to_html(float_format="{:.4g}".format, na_rep="–")

@@ -80,7 +80,7 @@ class ControlsResult:
         )
         return list(self.frame.loc[short, "name"])
 
-    def figure(self) -> Figure:
+    def plot(self) -> Figure:
         """Effects of the random directions as a histogram, and where the others lie."""
         figure, (axes,) = blank_figure(3.4, 1)
         several = {kind: self._effects(kind) for kind in (RANDOM, SHUFFLED)}

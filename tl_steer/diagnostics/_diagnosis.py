@@ -53,7 +53,7 @@ class Diagnosis:
         """The verdict of the highest score."""
         return max(self.verdicts.values(), key=lambda each: each.score)
 
-    def figure(self, hook_name: str) -> Figure:
+    def plot(self, hook_name: str) -> Figure:
         """The two classes' held-out projections at one hook point, beside its key numbers.
 
         Raises:

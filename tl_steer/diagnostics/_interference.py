@@ -45,7 +45,7 @@ class Interference:
     """Cosines between the directions of the interventions; NaN between other widths, and for an
     intervention without a single direction."""
 
-    def figure(self, judge: str) -> Figure:
+    def plot(self, judge: str) -> Figure:
         """Effects alone and in company as bars, beside the effect of all and the sum.
 
         Raises:

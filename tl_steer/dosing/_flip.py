@@ -59,7 +59,7 @@ class DosesToFlip:
         """Share of those prompts that a smaller dose, or this one, flips; NaN for no prompt."""
         return float((self.held["dose"] <= dose).mean())
 
-    def figure(self) -> Figure:
+    def plot(self) -> Figure:
         """Margins by dose, a line a prompt; and the share of answers that are flipped."""
         figure, (margins, share) = blank_figure(4.8, 2)
         for _, rows in self.curve.groupby("prompt_index"):

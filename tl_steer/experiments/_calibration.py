@@ -112,7 +112,7 @@ class Calibration:
         ]
         return own.iloc[0]
 
-    def figure(self) -> Figure:
+    def plot(self) -> Figure:
         """Judge and perplexity ratio against dose; see ``calibration_figure``."""
         from tl_steer.experiments._calibration_figure import calibration_figure
 

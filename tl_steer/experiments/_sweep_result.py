@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from tl_steer.arguments import Confidence, came, checked
 from tl_steer.errors import DataError
@@ -137,6 +138,16 @@ class SweepResult:
             if count
         )
         return f"SweepResult({len(self)} texts in {self.texts['cell'].nunique()} cells: {tried})"
+
+    def plot(self, judge: str) -> Figure:
+        """Draw what each dose does to a judge's score, and what it costs.
+
+        Raises:
+            DataError: For a judge that was not asked.
+        """
+        from tl_steer.reports import dose_effect_curves
+
+        return dose_effect_curves(self.cells, judge)
 
     def _repr_html_(self) -> str:
         return f"<p>{self!r}</p>{self.cells.to_html(max_rows=12, index=False, escape=True)}"

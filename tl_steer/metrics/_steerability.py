@@ -55,7 +55,7 @@ class Steerability:
         moved = self.prompts[self.prompts["slope"] < 0].sort_values("slope", kind="stable")
         return tuple(int(number) for number in moved["prompt_index"])
 
-    def figure(self) -> Figure:
+    def plot(self) -> Figure:
         """Draw the mean curve with its interval over a thin line for each prompt.
 
         Prompts with a negative slope have a colour of their own.

@@ -139,7 +139,7 @@ class Ratings:
         frame = judged.frame if isinstance(judged, Generations) else judged
         return beside(self.texts, frame, judges, confidence=confidence, seed=seed)
 
-    def figure(self) -> Figure:
+    def plot(self) -> Figure:
         """Means and intervals by condition, over the texts; of pairs, the shares preferred."""
         summary = self.summary()
         if self.question.kind == "pair":

@@ -59,7 +59,7 @@ class AcrossLayers:
 
     dose: float
 
-    def figure(self, value: str = "effect") -> Figure:
+    def plot(self, value: str = "effect") -> Figure:
         """A square for each pair: read at the layer below, added at the layer at the side.
 
         Args:

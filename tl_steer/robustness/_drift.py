@@ -57,7 +57,7 @@ class Drift:
     judge: str
     """Whose scores these are."""
 
-    def figure(self) -> Figure:
+    def plot(self) -> Figure:
         """Score, repetition and perplexity by window, steered and unsteered, with intervals."""
         figure, panels = blank_figure(6.6, 3)
         labels = (self.judge, "4-grams that\nstood before", "perplexity")

@@ -50,7 +50,7 @@ class Generalization:
         moved = self.by_prompt["effect"] * (1 if self.more else -1)
         return self.by_prompt.loc[moved.sort_values(kind="stable").index[:n]]
 
-    def figure(self) -> Figure:
+    def plot(self) -> Figure:
         """The effect on each set with its interval, and a dot for each of its prompts."""
         sets, judges = list(self.generations), list(dict.fromkeys(self.frame["judge"]))
         figure, (axes,) = blank_figure(1.0 + 0.34 * len(sets) * len(judges), 1)

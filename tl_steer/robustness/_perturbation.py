@@ -59,7 +59,7 @@ class Perturbations:
         held = self.frame[self.frame["norm"] != 0]
         return float(held["norm"].map(math.isfinite).mean())
 
-    def figure(self) -> Figure:
+    def plot(self) -> Figure:
         """Dose that flips each prompt, from the least; and how many random vectors do as much."""
         figure, (doses, random) = blank_figure(4.4, 2)
         shown = self.frame[self.frame["norm"].between(0, math.inf, inclusive="neither")]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 import torch
 from jaxtyping import Float
+from matplotlib.figure import Figure
 from torch import Tensor
 from tqdm.auto import tqdm
 
@@ -41,6 +42,12 @@ class TrainedDirection:
 
     stopped_at: int
     """The last step that was taken; fewer than asked for where the held-out loss stood still."""
+
+    def plot(self) -> Figure:
+        """Draw the loss by step."""
+        from tl_steer.trained._training_curve import training_curve
+
+        return training_curve(self.losses)
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ OWN: dict[str, dict[str, Make]] = {
     "Custom": {"function": of(lambda acts, context: acts)},
     "Denoising.exchange": {"contrast": a("same_length")},
     "Noising.exchange": {"contrast": a("same_length")},
-    "Diagnosis.figure": {"hook_name": of(AT)},
+    "Diagnosis.plot": {"hook_name": of(AT)},
     "Direction": {
         "scale": of(2.0), "provenance": lambda world: world.direction.provenance
     },
@@ -57,7 +57,7 @@ OWN: dict[str, dict[str, Make]] = {
     "Generations.of": {"condition": of("steered")},
     "HoldProjection": {"target": of(2.0)},
     "InSpans": {"find": of("film")},
-    "Interference.figure": {"judge": lambda world: world.judge.name},
+    "Interference.plot": {"judge": lambda world: world.judge.name},
     "LeaveOut.by_norm": {"norms": of(torch.ones(1, 3)), "median": of(1.0)},
     "LeaveOut.by_position": {"batch": a("batch")},
     "LlmJudge": {"scale": of((0.0, 10.0)), "question": of("How kind is {text}?")},
