@@ -120,8 +120,18 @@ def tests(session: nox.Session, transformer_lens: str) -> None:
     session.env["OMP_NUM_THREADS"] = "1"
     args = [*WORKERS, "--dist", "loadfile", "--ignore=tests/test_notebooks.py"]
     if transformer_lens != NEWEST:
-        # What asks nothing of a model is the same on every line.
+        # What asks nothing of TransformerLens is the same on every line; `nox -s whole` asks all.
         args += ["-m", "not once"]
+    run(session, programs, "pytest", *args, *session.posargs)
+
+
+@nox.session(venv_backend="none")
+@nox.parametrize("transformer_lens", list(LINES), ids=list(LINES))
+def whole(session: nox.Session, transformer_lens: str) -> None:
+    """Every test on every line, those too that the lines have in common."""
+    programs = environment(session, transformer_lens)
+    session.env["OMP_NUM_THREADS"] = "1"
+    args = [*WORKERS, "--dist", "loadfile", "--ignore=tests/test_notebooks.py"]
     run(session, programs, "pytest", *args, *session.posargs)
 
 

@@ -33,6 +33,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+# Rooms that ask nothing of TransformerLens, or only by way of `generate` and `steer`.
+ONCE = {
+    *("arguments", "controls", "data", "demo", "diagnostics", "dosing", "drawing", "experiments"),
+    *("fuzz", "judges", "metrics", "page", "people", "reports", "robustness", "statistics"),
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.parent.name in ONCE:
+            item.add_marker(pytest.mark.once)
+
+
 @pytest.fixture(scope="module", params=MODELS, ids="-".join)
 def model(request: pytest.FixtureRequest) -> Any:
     """Each model class that this environment has, of each architecture; shared, so left alone."""

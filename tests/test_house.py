@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from fronts import PUBLIC, ROOMS, fronts
 
+pytestmark = pytest.mark.once
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "tl_steer"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
