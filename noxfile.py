@@ -41,9 +41,7 @@ ANNOTATIONS = (
     "tl_steer,beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
 )
 # From texts to steered text, on one kind of model.
-CORE = [
-    *("activations", "directions", "interventions", "scopes", "strengths", "steering"),
-]
+CORE = ["activations", "directions", "steering"]
 
 # Small models are fastest on one thread, so that two processes use two cores.
 WORKERS = ["-n", "2", "-p", "no:benchmark"]
