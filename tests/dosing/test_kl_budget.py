@@ -1,11 +1,14 @@
 """The KL budget, against KL computed by hand from the model's own logits."""
 
+import math
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 import torch
 from kinds import one_architecture
 from making import as_users_run_it, direction, hooks_of, rows_of
+from torch import Tensor
 
 import tl_steer as ts
 from tl_steer.dosing._kl_budget import strength_within_kl
@@ -156,6 +159,36 @@ def test_what_is_refused(
     prompts, limit = asked.pop("prompts"), asked.pop("limit")
     with pytest.raises(error, match=says):
         strength_within_kl(model, prompts, direction(model, SITE), limit, **asked)
+
+
+@dataclass(frozen=True, eq=False)
+class Breaks:
+    """Nothing below a strength of 1, and NaN from there on."""
+
+    hook_name: str = SITE
+    strength: Any = 0.0
+    scope: Any = ts.everywhere
+
+    def edit(self) -> Any:
+        def breaks(acts: Tensor, strength: Tensor, context: Any) -> Tensor:
+            return torch.where(strength[..., None] < 1, acts, math.nan)
+
+        return breaks
+
+
+def test_a_strength_that_breaks_the_model_is_over(model: Any) -> None:
+    answer = found(model, Breaks(), 0.5, at_most=2.0, tolerance=0.1)
+    assert bool(((answer.strengths >= 0.9) & (answer.strengths < 1)).all())
+    assert bool(((answer.over >= 1) & (answer.over < 1.1)).all())
+    assert answer.kl.tolist() == [0.0] * len(PROMPTS)
+
+
+def test_a_broken_model_has_no_kl(model: Any) -> None:
+    with pytest.raises(NonFiniteError, match="the logits hold NaN"):
+        ts.dosing.mean_kl(model, PROMPTS, Breaks(strength=1.0))
+    dose, reached = ts.dosing.dose_at_kl(model, PROMPTS, lambda dose: Breaks(strength=dose), 0.5)
+    assert 0.9 < dose < 1
+    assert reached == 0
 
 
 def test_what_cannot_be_steered_with(model: Any) -> None:

@@ -22,9 +22,9 @@ from worlds import (
 )
 
 import tl_steer as ts
+from tl_steer.dosing import TOLERANCE
 from tl_steer.experiments._cell import Cell
 from tl_steer.experiments._constraints import Constraints
-from tl_steer.experiments._strength_search import TOLERANCE
 from tl_steer.metrics import repetition
 from tl_steer.statistics import paired_difference
 

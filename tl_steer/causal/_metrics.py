@@ -19,6 +19,7 @@ from tl_steer.errors import DataError, MismatchError, SteerError
 from tl_steer.lens.protocol import SteerableModel
 from tl_steer.lens.tokens import TokenIds, tokenize
 from tl_steer.shapes import Rows
+from tl_steer.statistics import kl_divergence
 
 
 @means("a metric", instead='For example LogitDifference(" good", " bad").')
@@ -138,8 +139,7 @@ class Divergence:
         def value(outcome: Outcome) -> Rows:
             now = _logits(outcome).log_softmax(-1)
             base = now if outcome.base is None else outcome.base.log_softmax(-1)
-            found: Tensor = (base.exp() * (base - now)).sum(-1)
-            return found
+            return kl_divergence(base, now)
 
         return Measure(value, compares=True)
 

@@ -10,6 +10,7 @@ from tl_steer.errors import DataError
 from tl_steer.lens.forward import run_logits
 from tl_steer.lens.protocol import SteerableModel, device_of
 from tl_steer.lens.tokens import pad, pad_id, spans, tokenize
+from tl_steer.statistics import kl_divergence
 from tl_steer.steering import Steering, steer
 
 TEXTS = tuple(
@@ -73,5 +74,5 @@ def divergences(model: SteerableModel, texts: Sequence[str], steering: Steering)
         plain = run_logits(model, batch).float().log_softmax(-1)
         with steer(model, steering):
             steered = run_logits(model, batch).float().log_softmax(-1)
-    divergence = (steered.exp() * (steered - plain)).sum(-1)
+    divergence = kl_divergence(steered, plain)
     return Kept(float(divergence[film].mean()), float(divergence[other].mean()))

@@ -7,8 +7,13 @@ from ._equal_kl import (
     mean_kl,
     strengths_at_kl,
 )
+from ._equal_kl_strengths import (
+    equal_kl_strengths as equal_kl_strengths,
+    unreached as unreached,
+)
 from ._flip import DosesToFlip, dose_to_flip
 from ._kl_budget import StrengthsWithinKL, strength_within_kl
+from ._strength_search import TOLERANCE as TOLERANCE, StrengthSearch as StrengthSearch
 
 __all__ = [
     "DosesToFlip",

@@ -11,7 +11,7 @@ from torch import Tensor
 from tl_steer.arguments import Positive, checked
 from tl_steer.batching import default_max_tokens, halving, length_sorted
 from tl_steer.directions import Direction
-from tl_steer.errors import DataError, MismatchError
+from tl_steer.errors import DataError, MismatchError, NonFiniteError
 from tl_steer.interventions import Add
 from tl_steer.lens.forward import run_logits
 from tl_steer.lens.paths import host_for
@@ -19,6 +19,7 @@ from tl_steer.lens.protocol import SteerableModel, device_of, dtype_of, require_
 from tl_steer.lens.tokens import TokenIds, pad, pad_id, tokenize
 from tl_steer.scopes import Scope, everywhere
 from tl_steer.shapes import Rows
+from tl_steer.statistics import kl_divergence
 from tl_steer.steering import Steering, SteeringLike, as_steering, in_part
 
 NEAR = 0.02
@@ -83,7 +84,7 @@ class NextTokenKL:
         found = torch.zeros(len(rows))
         for part, log_probs in _log_probs(self.model, rows, steering):
             before = self.unsteered[[row % len(self.prompts) for row in part]]
-            found[part] = _kl(log_probs, before).cpu()
+            found[part] = kl_divergence(log_probs, before).cpu()
         return found
 
     def of_directions(
@@ -109,9 +110,18 @@ class NextTokenKL:
 
 @checked
 def mean_kl(model: SteerableModel, prompts: Sequence[str], steering: SteeringLike) -> float:
-    """``KL(steered ‖ unsteered)`` of the token after each prompt, in nats; the mean over them."""
+    """``KL(steered ‖ unsteered)`` of the token after each prompt, in nats; the mean over them.
+
+    Raises:
+        NonFiniteError: When the model's logits hold NaN, with the steering or without.
+    """
     require_steerable(model)
-    return float(NextTokenKL.on(model, prompts).of_rows(steering).mean())
+    found = float(NextTokenKL.on(model, prompts).of_rows(steering).mean())
+    if math.isnan(found):
+        raise NonFiniteError(
+            "the logits hold NaN, so that there is no KL. Steer less, or load the model in float32."
+        )
+    return found
 
 
 @checked
@@ -233,9 +243,3 @@ def _log_probs(
     limit = default_max_tokens(device, bytes_per_token=room)
     for batch in length_sorted([len(row) for row in rows], max_tokens=limit):
         yield from halving(run, batch)
-
-
-def _kl(p: Tensor, q: Tensor) -> Tensor:
-    """``Σ p log(p/q)`` of each row; a token that ``p`` rules out counts nothing."""
-    probability = p.exp()
-    return torch.where(probability > 0, probability * (p - q), 0.0).sum(-1)

@@ -29,6 +29,7 @@ from tl_steer.lens.protocol import Host, SteerableModel, device_of, dtype_of, re
 from tl_steer.lens.tokens import Chat, TokenIds, check_lengths, pad, pad_id, tokenize
 from tl_steer.scopes import Scope, everywhere
 from tl_steer.shapes import Rows
+from tl_steer.statistics import kl_divergence
 from tl_steer.steering import Steering, in_part
 
 _GRID = 8
@@ -228,7 +229,7 @@ class _Search:
         within, kl, over = known
         steered = self._log_probs(index, tried)
         found = torch.stack(
-            [_kl(p, q).mean() for p, q in zip(steered, unsteered, strict=True)]
+            [kl_divergence(p, q).mean() for p, q in zip(steered, unsteered, strict=True)]
         ).cpu()
         # NaN, of a strength that the model cannot stand, is over.
         fits = asked & (found <= self.limit)
@@ -253,14 +254,6 @@ class _Search:
             last = max(first + 1, first + len(self.following[i]))
             found.append(logits[row, first:last].float().log_softmax(-1))
         return found
-
-
-def _kl(p: Tensor, q: Tensor) -> Tensor:
-    """``Σ p log(p/q)`` at each position; a token that ``p`` rules out counts nothing."""
-    probability = p.exp()
-    terms = torch.where(probability > 0, probability * (p - q), 0.0)
-    # Rounding may leave a sum of nothing a little below zero. NaN passes.
-    return terms.sum(-1).clamp(min=0)
 
 
 def _checked_numbers(limit: float, tolerance: float | None, at_most: float) -> float:

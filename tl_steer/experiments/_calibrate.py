@@ -9,17 +9,16 @@ from tqdm.auto import tqdm
 
 from tl_steer.arguments import Count, Positive, Seed, checked
 from tl_steer.directions import Direction
+from tl_steer.dosing import StrengthSearch, equal_kl_strengths, unreached
 from tl_steer.errors import DataError, SteerError
 from tl_steer.experiments._calibration import Calibration, OperatingPoint
 from tl_steer.experiments._calibration_notes import notes_of
 from tl_steer.experiments._constraints import Constraints
-from tl_steer.experiments._equal_kl_strengths import equal_kl_strengths, unreached
 from tl_steer.experiments._grid import DirectionGrid, grid, in_both
 from tl_steer.experiments._measures import Measures, ModelFactory, loaded
 from tl_steer.experiments._optuna_search import Optuna
 from tl_steer.experiments._running import Runner
 from tl_steer.experiments._store import CellStore, keep_frame
-from tl_steer.experiments._strength_search import StrengthSearch
 from tl_steer.experiments._sweep_result import SweepResult
 from tl_steer.experiments._tries import Row, Tries
 from tl_steer.experiments._workers import Job
@@ -204,7 +203,9 @@ class _Trying:
     def at_kl(self, model: SteerableModel, kl: float, most: float, scope: Scope) -> None:
         places = [place.direction for place in self.tries.places]
         prompts = self.tries.cells[0].prompts
-        several = equal_kl_strengths(model, prompts, places, kl, way=self.way, scope=scope)
+        several = equal_kl_strengths(
+            model, prompts.tokens(model), places, kl, way=self.way, scope=scope
+        )
         asked = []
         for number, (strength, reached) in enumerate(several):
             why_not = unreached(strength, reached, places[number], kl, most)

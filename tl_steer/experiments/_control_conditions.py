@@ -19,10 +19,9 @@ from tl_steer.controls import (
     shuffled_directions,
 )
 from tl_steer.directions import Direction
-from tl_steer.dosing import NEAR
+from tl_steer.dosing import NEAR, equal_kl_strengths
 from tl_steer.errors import DataError, SteerError
 from tl_steer.experiments._cell import PromptSet
-from tl_steer.experiments._equal_kl_strengths import equal_kl_strengths
 from tl_steer.lens.protocol import SteerableModel
 from tl_steer.scopes import Scope
 
@@ -138,7 +137,7 @@ def strengths_of(
     if controls.dose is not None:
         return found | {key: one.strength_for(dose=controls.dose) for key, one in vectors.items()}
     several = equal_kl_strengths(
-        model, prompts, list(vectors.values()), controls.kl, way=1, scope=scope
+        model, prompts.tokens(model), list(vectors.values()), controls.kl, way=1, scope=scope
     )
     for key, (strength, reached) in zip(vectors, several, strict=True):
         if conditions[key].kind == DIRECTION and reached < (1 - NEAR) * controls.kl:

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 
 from tl_steer.controls import INSTRUCTION, NONE
 from tl_steer.directions import Direction
+from tl_steer.dosing import equal_kl_strengths
 from tl_steer.experiments._calibration import Calibration, OperatingPoint
 from tl_steer.experiments._cell import Cell, PromptSet
-from tl_steer.experiments._equal_kl_strengths import equal_kl_strengths
 from tl_steer.experiments._grid import scope_name
 from tl_steer.generation import Sampling
 from tl_steer.lens.protocol import SteerableModel
@@ -25,7 +25,7 @@ def at_kl_of(
     """Random directions, at the KL of the reference on the validation prompts."""
     several = equal_kl_strengths(
         model,
-        PromptSet("validation", tuple(validation)),
+        PromptSet("validation", tuple(validation)).tokens(model),
         list(named.values()),
         max(float(calibration.row_of(lead)["kl"]), 1e-6),
         way=1,

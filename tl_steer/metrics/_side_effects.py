@@ -17,6 +17,7 @@ from tl_steer.lens.paths import host_for
 from tl_steer.lens.protocol import Host, SteerableModel, device_of, dtype_of, require_steerable
 from tl_steer.lens.tokens import Batch, TokenIds, pad, pad_id, tokenize
 from tl_steer.shapes import Rows
+from tl_steer.statistics import kl_divergence
 from tl_steer.steering import Steering, SteeringLike, as_steering, in_part
 
 
@@ -245,10 +246,7 @@ def _compare(
     """Mean KL over positions, and ``−Σ log p`` of what follows, under both."""
     p, q = steered.float().log_softmax(-1), unsteered.float().log_softmax(-1)
     nll = [-each[:-1].gather(1, following[:, None]).sum() for each in (p, q)]
-    probability = p.exp()
-    # A token that the steered model rules out counts nothing.
-    each = torch.where(probability > 0, probability * (p - q), 0.0).sum(-1)
-    return torch.stack([each.mean(), *nll])
+    return torch.stack([kl_divergence(p, q).mean(), *nll])
 
 
 def _few(values: Float[Tensor, " setting"]) -> str:

@@ -1,5 +1,6 @@
 """What the room has for users, in `__all__`, and for other rooms; loaded when first used."""
 
+from ._divergence import kl_divergence as kl_divergence
 from ._statistics import (
     DRAWS as DRAWS,
     Interval as Interval,

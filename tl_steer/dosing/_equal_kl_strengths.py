@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 
 from tl_steer.directions import Direction
-from tl_steer.dosing import NEAR, NextTokenKL, strengths_at_kl
-from tl_steer.experiments._cell import PromptSet
+from tl_steer.dosing._equal_kl import NEAR, NextTokenKL, strengths_at_kl
 from tl_steer.lens.protocol import SteerableModel
+from tl_steer.lens.tokens import TokenIds
 from tl_steer.scopes import Scope
 
 
 def equal_kl_strengths(
     model: SteerableModel,
-    prompts: PromptSet,
+    prompts: Sequence[TokenIds],
     directions: Sequence[Direction],
     kl: float,
     *,
@@ -22,7 +22,7 @@ def equal_kl_strengths(
 
     Args:
         model: Any TransformerLens model.
-        prompts: To be continued.
+        prompts: To be continued, as token ids.
         directions: One or more.
         kl: Nats.
         way: 1 to steer along the directions, -1 to steer away.
@@ -31,7 +31,7 @@ def equal_kl_strengths(
     Returns:
         The strength of each, with the sign of ``way``, and the KL that it has.
     """
-    measure = NextTokenKL.on_rows(model, prompts.tokens(model))
+    measure = NextTokenKL.on_rows(model, prompts)
     found: dict[int, tuple[float, float]] = {}
     for hook_name in dict.fromkeys(each.hook_name for each in directions):
         here = [n for n, each in enumerate(directions) if each.hook_name == hook_name]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from tl_steer.experiments._strength_search import TOLERANCE, StrengthSearch
+from tl_steer.dosing._strength_search import TOLERANCE, StrengthSearch
 
 
 def searched(search: StrengthSearch, fits: Callable[[float], bool]) -> StrengthSearch:
