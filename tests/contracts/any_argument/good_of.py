@@ -116,6 +116,7 @@ OWN: dict[str, dict[str, Make]] = {
     "Steered.on": {"names": of(["1"])},
     "Steered.at_strength": {"strengths": of({"joy": 0.5})},
     "StudyResults.save": {"folder": lambda world: world.folder / "study"},
+    "SweepResult.plot": {"judge": lambda world: world.swept.judges[0]},
     "SweepResult.of": {"settings": of({"seed": 0})},
     "SweepResult.save": {"folder": lambda world: world.folder / "swept"},
     "SweepResult.load": {"folder": a("saved_sweep")},
