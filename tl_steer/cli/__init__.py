@@ -68,6 +68,22 @@ def _steer(parsed: argparse.Namespace) -> None:
     _show(parsed, found)
 
 
+def _chat(parsed: argparse.Namespace) -> None:
+    from tl_steer.cli.chat import Conversation, named_directions, talk
+    from tl_steer.cli.models import model_of
+    from tl_steer.generation import Sampling
+
+    directions = named_directions(parsed.files, parsed.layer)
+    sampling = Sampling(parsed.tokens, temperature=parsed.temperature, seed=parsed.seed)
+    talk(Conversation(model_of(parsed.model, parsed.device), directions, sampling))
+
+
+def _sets(parsed: argparse.Namespace) -> None:
+    from tl_steer.cli.own import known_sets
+
+    _show(parsed, known_sets())
+
+
 def _inspect(parsed: argparse.Namespace) -> None:
     from tl_steer.cli.own import inspect_file
 
@@ -165,6 +181,13 @@ def _own_commands(commands: Any) -> None:
     steer.add_argument("--tokens", type=int, default=40, help="how many are written (%(default)s)")
     steer.add_argument("--temperature", type=float, default=0.0, help="0: the likeliest (default)")
     steer.add_argument("--seed", type=int, default=0)
+    chat = _own(commands, "chat", _chat, "talk with a model, with a dial for every direction")
+    chat.add_argument("files", nargs="+", type=Path, help="what extract or Direction.save wrote")
+    chat.add_argument("--layer", type=int, help="of a file with several directions")
+    chat.add_argument("--tokens", type=int, default=80, help="of an answer (%(default)s)")
+    chat.add_argument("--temperature", type=float, default=0.0, help="0: the likeliest (default)")
+    chat.add_argument("--seed", type=int, default=0)
+    _own(commands, "sets", _sets, "the contrast sets that come with tl_steer", model=False)
     inspect = _own(
         commands, "inspect", _inspect, "what a file of directions has in it", model=False
     )

@@ -1,11 +1,11 @@
 """What a user does with texts and directions of their own, as words for a terminal."""
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tl_steer.activations import capture
-from tl_steer.data import ContrastSet
+from tl_steer.data import DATA_CARDS, ContrastSet
 from tl_steer.diagnostics import diagnose
 from tl_steer.directions import Direction, Directions, mean_difference
 from tl_steer.errors import DataError, FileError, SteerError
@@ -140,6 +140,16 @@ def steer_prompts(
     texts = compare(model, prompts, conditions, chat=Chat() if chat else None, **sampling)
     columns = ["prompt", "condition", "sample", "text"]
     return Found(str(texts), {"texts": texts.frame[columns].to_dict("records")})
+
+
+def known_sets() -> Found:
+    """Say what the ready-made contrast sets are for, and what they cannot say."""
+    lines = [
+        f"ts.data.{card.name}()\n  {card.purpose}\n  + {card.positive}\n  - {card.negative}\n"
+        f"  limits: {card.limits}"
+        for card in DATA_CARDS.values()
+    ]
+    return Found("\n\n".join(lines), {name: asdict(card) for name, card in DATA_CARDS.items()})
 
 
 def inspect_file(file: Path) -> Found:
