@@ -1,5 +1,6 @@
 """Local checkpoints as either model class, and what cannot be loaded."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,33 @@ def test_what_is_no_checkpoint(tmp_path: Path) -> None:
         ts.load_local(tmp_path)
     with pytest.raises(SteerError, match=r"no config\.json"):
         ts.load_local(tmp_path / "nowhere")
+
+
+def said_of(folder: Path, **changed: Any) -> str:
+    """What is said of a folder with another configuration."""
+    file = folder / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | changed))
+    with pytest.raises(SteerError) as refused:
+        ts.load_local(folder, device="cpu")
+    return str(refused.value)
+
+
+def test_a_configuration_of_other_blocks_than_the_weights(checkpoint: tuple[str, Path]) -> None:
+    """transformers loads half a model, or draws the rest at random, and goes on."""
+    architecture, folder = checkpoint
+    blocks = "n_layer" if architecture == "gpt2" else "num_hidden_layers"
+    assert "of blocks that config.json does not have" in said_of(folder, **{blocks: 2})
+    assert "are in no file there, the first" in said_of(folder, **{blocks: 5})
+    for none in (0, -4):
+        assert f"has {none} blocks" in said_of(folder, **{blocks: none})
+
+
+def test_code_of_its_own_is_named_where_the_model_needs_it(tmp_path: Path) -> None:
+    folder = tmp_path / "own"
+    hf_llama().save_pretrained(folder)
+    tokenizer().save_pretrained(folder)
+    own = {"model_type": "mine", "auto_map": {"AutoModelForCausalLM": "modeling_mine.Mine"}}
+    assert "code of its own (auto_map), which is not run" in said_of(folder, **own)
 
 
 def test_weights_that_could_execute_something_are_not_read(checkpoint: tuple[str, Path]) -> None:

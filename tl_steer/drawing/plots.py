@@ -158,6 +158,7 @@ def cell_bars(frame: pd.DataFrame, *, label: str = "mean score") -> Figure:
                 textcoords="offset points",
                 ha="center",
                 fontsize=8,
+                path_effects=[withStroke(linewidth=2.5, foreground="white")],
             )
     _level(axes, 0.5)
     axes.set_xticks(range(len(conditions)), [str(condition) for condition in conditions])

@@ -1,6 +1,7 @@
 """A Hugging Face checkpoint out of a folder: read whole, or refused in one sentence."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,13 @@ def _read(path: Path, dtype: torch.dtype) -> tuple[Any, Any]:
             output_loading_info=True,
         )
         lacking = sorted(info["missing_keys"])
+        superfluous = _of_further_blocks(info["unexpected_keys"], model.state_dict())
+    if superfluous:
+        # transformers would leave them out, and go on with a part of the model.
+        raise FileError(
+            f"{path}: {len(superfluous)} weights are there of blocks that config.json does not "
+            f"have, the first {superfluous[0]}. {_ADVICE}"
+        )
     if lacking:
         # transformers would draw them at random, and go on.
         raise FileError(
@@ -93,6 +101,12 @@ def _read(path: Path, dtype: torch.dtype) -> tuple[Any, Any]:
 
 
 _ADVICE = "Copy the folder again, whole."
+
+
+def _of_further_blocks(unexpected: Iterable[str], known: Iterable[str]) -> list[str]:
+    """Those weights that are named as others are but for a number."""
+    forms = {re.sub(r"\d+", "N", name) for name in known}
+    return sorted(name for name in unexpected if re.sub(r"\d+", "N", name) in forms)
 
 
 def _tensors(shard: Path) -> int:

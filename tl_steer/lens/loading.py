@@ -7,7 +7,7 @@ from typing import Any, Literal
 import torch
 
 from tl_steer.arguments import checked
-from tl_steer.errors import SteerError
+from tl_steer.errors import FileError, SteerError
 from tl_steer.files.opening import reading
 from tl_steer.lens.cache_names import pass_cache_on_for_good
 from tl_steer.lens.checkpoint import read_checkpoint
@@ -43,8 +43,12 @@ def load_local(
     """
     path = Path(folder)
     hf_model, tokenizer = read_checkpoint(path, dtype)
+    called = name or path.resolve().name
     with reading(path, "a checkpoint that can be used", "Copy the folder again, whole."):
-        return wrap(hf_model, tokenizer, name=name or path.resolve().name, kind=kind, device=device)
+        model = wrap(hf_model, tokenizer, name=called, kind=kind, device=device)
+    if model.cfg.n_layers < 1:
+        raise FileError(f"{path}: config.json says that the model has {model.cfg.n_layers} blocks.")
+    return model
 
 
 def load_hub(name: str, *, device: str | torch.device | None = None) -> SteerableModel:
