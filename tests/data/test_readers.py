@@ -61,6 +61,7 @@ def test_frames_come_back() -> None:
         ('{"text": "a", "lable": 1}', "line 1 lacks 'label'; it has 'text', 'lable'"),
         (b'{"text": "\xe4", "label": 1}', "not UTF-8"),
         ("[" * 100_000, "line 1: not JSON"),
+        ('{"text": "a\\ud800", "label": 1}', "line 1: not JSON .half of a character"),
         ("", "The labels that came are none"),
     ],
 )

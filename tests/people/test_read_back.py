@@ -237,7 +237,8 @@ def test_no_file_a_missing_one_and_a_broken_key_are_refused(folder: Path) -> Non
     with pytest.raises(StorageError, match="cannot be read"):
         read_ratings(folder / "elsewhere", folder / "none.csv")
     key = (folder / "key.csv").read_bytes().decode("utf-8-sig")
-    for wrong in (key.replace('"0"', '"zero"'), key + key.split("\r\n", 1)[1], key[:200]):
+    large = key.replace('"0"', f'"{10**30}"')
+    for wrong in (key.replace('"0"', '"zero"'), large, key + key.split("\r\n", 1)[1], key[:200]):
         written(folder / "key.csv", wrong)
         with pytest.raises(StorageError, match=r"key\.csv"):
             read_ratings(folder, folder / "x.csv")

@@ -1,11 +1,15 @@
 """JSON out of files; nothing in a file is ever executed."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from tl_steer.errors import FileError
 from tl_steer.files.opening import AnyPath, read_text, said
+
+# Python's json reads each half of a surrogate pair by itself.
+_ESCAPED_HALF = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def parsed(text: str, where: str, advice: str = "") -> Any:
@@ -17,10 +21,16 @@ def parsed(text: str, where: str, advice: str = "") -> Any:
         advice: What it should look like.
 
     Raises:
-        FileError: For what is no JSON, nested too deeply, or holds numbers of thousands of digits.
+        FileError: For what is no JSON, nested too deeply, or holds numbers of thousands of digits
+            or halves of characters, with which no file can be written.
     """
     try:
-        return json.loads(text)
+        found = json.loads(text)
+        if _ESCAPED_HALF.search(text):
+            json.dumps(found, ensure_ascii=False).encode()
+        return found
+    except UnicodeEncodeError as error:
+        raise FileError(f"{where}: not JSON (half of a character, \\ud800).{advice}") from error
     except RecursionError as error:
         raise FileError(f"{where}: not JSON (nested too deeply).{advice}") from error
     except ValueError as error:

@@ -86,7 +86,7 @@ def _read_key(path: Path) -> tuple[str, Question, pd.DataFrame]:
             raise ValueError("rows of two sheets, or an item twice")
         sheet, *asked = settings.to_numpy(object)[0]
         question = Question(*asked)
-    except (ValueError, DataError) as error:
+    except (ValueError, OverflowError, DataError) as error:
         raise StorageError(f"{path}: not a whole key ({error}). Save the sheet again.") from error
     return str(sheet), question, frame[_KEY[1:]].set_index("item")
 
