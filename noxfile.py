@@ -126,10 +126,10 @@ def tests(session: nox.Session, transformer_lens: str) -> None:
 @nox.session(venv_backend="none")
 @nox.parametrize("transformer_lens", list(LINES), ids=list(LINES))
 def whole(session: nox.Session, transformer_lens: str) -> None:
-    """Every test on every line, those too that the lines have in common."""
+    """Every test on every line, with every annotation checked."""
     programs = environment(session, transformer_lens)
     session.env["OMP_NUM_THREADS"] = "1"
-    args = [*WORKERS, "--dist", "loadfile", "--ignore=tests/test_notebooks.py"]
+    args = [ANNOTATIONS, *WORKERS, "--dist", "loadfile", "--ignore=tests/test_notebooks.py"]
     run(session, programs, "pytest", *args, *session.posargs)
 
 
