@@ -11,7 +11,7 @@ from making import packaged
 import tl_steer as ts
 from tl_steer.data import packaged_model_dir
 
-pytestmark = pytest.mark.packaged
+pytestmark = [pytest.mark.packaged, pytest.mark.once]
 RESID, MLP = "blocks.17.hook_resid_post", "blocks.14.hook_mlp_out"
 N = 32
 

@@ -21,7 +21,7 @@ from tl_steer.scopes import (
 )
 from tl_steer.strengths import AttentionShare
 
-pytestmark = pytest.mark.packaged
+pytestmark = [pytest.mark.packaged, pytest.mark.once]
 AT, PATTERN = "blocks.17.hook_resid_post", "blocks.13.attn.hook_pattern"
 TWO = (
     "The film opens in Paris, and it is slow but honest. Afterwards we went home. "
