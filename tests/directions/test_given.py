@@ -1,6 +1,7 @@
 """Directions of vectors that somebody has already."""
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,15 @@ def test_any_kind_of_vector_will_do(llama: Any, convert: Any) -> None:
     assert mine.vector.dtype == torch.float32
     torch.testing.assert_close(mine.vector, vector)
     assert (mine.hook_name, mine.scale) == (STREAM, 3.0)
+
+
+def test_what_no_file_can_hold_is_refused_when_it_is_made(llama: Any) -> None:
+    vector = torch.linspace(-1, 1, 32)
+    with pytest.raises(SteerError, match=r"source is 'a.ud800', with half of a character"):
+        ts.Direction.of(vector, at=1, model=llama, source="a\ud800")
+    made = ts.Direction.of(vector, at=1, model=llama)
+    with pytest.raises(HookNameError, match="half of a character"):
+        replace(made, hook_name="blocks.1.\ud800")
 
 
 @pytest.mark.parametrize("at", SITES)

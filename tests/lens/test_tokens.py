@@ -51,6 +51,13 @@ def test_no_beginning_of_text_token_to_prepend() -> None:
         tokens.tokenize(with_tokenizer(bos_token=None), ["film"], prepend_bos=True)
 
 
+def test_half_of_a_character_is_no_text() -> None:
+    model = shared_model("bridge", "llama")
+    for texts in ("the film\ud800", ["a movie", "the film\ud800"]):
+        with pytest.raises(DataError, match="has half of a character"):
+            ts.generate(model, texts, max_new_tokens=1)
+
+
 def test_no_tokenizer() -> None:
     model = own_model("bridge")
     model.tokenizer = None

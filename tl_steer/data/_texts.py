@@ -10,9 +10,9 @@ import pandas as pd
 
 from tl_steer.arguments import came
 from tl_steer.errors import DataError
+from tl_steer.files.characters import HALF
 
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
-_HALF = re.compile("[\ud800-\udfff]")
 _LABELS = (str, int, float, np.generic)
 
 
@@ -39,7 +39,7 @@ def plain_texts(values: object, what: str) -> tuple[str, ...]:
                 f"{what}[{index}] is {short(text)}, a {type(text).__name__}. "
                 "Every item should be a text."
             )
-        if _HALF.search(text):
+        if HALF.search(text):
             raise DataError(
                 f"{what}[{index}] is {short(text)}, with half of a character (a lone surrogate), "
                 "which no tokenizer takes. Was it cut in the middle, or read in a wrong encoding?"

@@ -12,7 +12,8 @@ from tl_steer.directions._given import given
 from tl_steer.directions._instead import instead_of_direction
 from tl_steer.directions._provenance import Provenance
 from tl_steer.directions._vectors import at_rest, in_words, require_norm, without_rounding
-from tl_steer.errors import MismatchError, NonFiniteError
+from tl_steer.errors import HookNameError, MismatchError, NonFiniteError
+from tl_steer.files.characters import HALF
 from tl_steer.files.stored_names import stored_as
 from tl_steer.lens.hook_names import layer_of, site_shape
 from tl_steer.lens.places import Place
@@ -49,6 +50,8 @@ class Direction:
         """Bring the vector to rest: float32, on the CPU, detached, finite, its own copy."""
         object.__setattr__(self, "vector", at_rest(self.vector, self.hook_name))
         require_norm(self.scale, self.hook_name)
+        if HALF.search(self.hook_name):
+            raise HookNameError(f"{self.hook_name!r} has half of a character (a lone surrogate).")
 
     @classmethod
     def of(

@@ -1,8 +1,10 @@
 """Where a direction came from."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 from tl_steer.arguments import checked
+from tl_steer.errors import DataError
+from tl_steer.files.characters import HALF
 from tl_steer.files.stored_names import stored_as
 from tl_steer.lens.protocol import ModelInfo
 
@@ -39,6 +41,20 @@ class Provenance:
 
     source: str = ""
     """Where a vector is from that was not estimated here: a paper, a file, an address."""
+
+    def __post_init__(self) -> None:
+        """Refuse words that no file could hold.
+
+        Raises:
+            DataError: For half of a character.
+        """
+        for part in fields(self):
+            value = getattr(self, part.name)
+            if isinstance(value, str) and HALF.search(value):
+                raise DataError(
+                    f"Provenance: {part.name} is {value!r}, with half of a character (a lone "
+                    "surrogate), which no file can hold. Was it cut in the middle?"
+                )
 
     def as_result_of(self, method: str) -> "Provenance":
         """Return the same origin, under what was done with it."""

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from tl_steer.arguments import checked
 from tl_steer.errors import DataError, SteerError
+from tl_steer.files.characters import HALF
 from tl_steer.files.stored_names import stored_as
 from tl_steer.lens.chat_template import as_chat
 from tl_steer.lens.protocol import Host, SteerableModel, context_length
@@ -77,7 +78,8 @@ def tokenize(
     Raises:
         SteerError: When the model has no tokenizer, or its chat template refuses a turn or leaves
             one out.
-        DataError: For a text without a token, or longer than the model's context.
+        DataError: For a text without a token, with half of a character, or longer than the
+            model's context.
     """
     tokenizer = model.tokenizer
     if tokenizer is None:
@@ -85,6 +87,12 @@ def tokenize(
     if prepend_bos is None:
         prepend_bos = chat is None and _prepends_bos(model)
     prefix = (_require_bos(model),) if prepend_bos else ()
+    for number, text in enumerate(texts):
+        if HALF.search(text):
+            raise DataError(
+                f"text {number}, {text[:60]!r}, has half of a character (a lone surrogate), which "
+                "no tokenizer takes. Was it cut in the middle, or read in a wrong encoding?"
+            )
     if chat is not None:
         texts = _as_chat(model, texts, chat)
     rows = [
