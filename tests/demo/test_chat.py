@@ -39,7 +39,7 @@ def test_it_goes_on_from_the_steered_answer(conversation: Conversation) -> None:
         prepend_bos=False,
     )
     assert conversation.turns[-1] == ("assistant", alone.texts[0])
-    assert conversation.answer("/undo") == "1 turns"
+    assert conversation.answer("/undo") == "1 turn left"
     assert conversation.answer("/off") == "joy +0  calm +0"
     assert conversation.steering is None
 
@@ -92,6 +92,17 @@ def test_files_are_dials_by_their_names(tmp_path: Path) -> None:
     (tmp_path / "more").mkdir()
     with pytest.raises(SteerError, match="two files have one name"):
         named_directions([*files, joy.save(tmp_path / "more" / "joy.safetensors")], None)
+
+    for name in ("off", "my joy"):
+        with pytest.raises(SteerError, match="its name is its dial"):
+            named_directions([joy.save(tmp_path / f"{name}.safetensors")], None)
+
+
+@pytest.mark.packaged
+def test_a_direction_of_another_model_is_refused_before_anything_is_said() -> None:
+    other = direction(small_model("bridge"), "blocks.1.hook_resid_post")
+    with pytest.raises(SteerError, match="read from another model"):
+        Conversation(packaged("bridge"), {"joy": other}, ts.Sampling(2))
 
 
 def test_what_sets_there_are(capsys: pytest.CaptureFixture[str]) -> None:

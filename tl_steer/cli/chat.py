@@ -14,6 +14,7 @@ from tl_steer.lens.chat_template import Turn, as_chat
 from tl_steer.lens.protocol import SteerableModel
 from tl_steer.steering import Steering
 
+COMMANDS = ("help", "off", "undo", "quit")
 UNSTEERED, STEERED = "unsteered", "steered"
 HELP = """\
 Say something, and both answers are shown; the conversation goes on from the steered one.
@@ -35,8 +36,12 @@ def named_directions(files: list[Path], layer: int | None) -> dict[str, Directio
     """Read directions, each under its file's name.
 
     Raises:
-        SteerError: For files that are none of ours, and for two of one name.
+        SteerError: For files that are none of ours, for two of one name, and for a name that cannot
+            be said as a command.
     """
+    for file in files:
+        if file.stem in COMMANDS or len(file.stem.split()) != 1:
+            raise SteerError(f"{file}: its name is its dial, and /{file.stem} is none; rename it.")
     found = {file.stem: direction_of(file, layer) for file in files}
     if len(found) < len(files):
         raise SteerError("two files have one name, and each is a dial by its name; rename one.")
@@ -52,6 +57,11 @@ class Conversation:
     sampling: Sampling
     doses: dict[str, float] = field(default_factory=dict)
     turns: list[Turn] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Refuse directions of another model, and one that cannot be talked with."""
+        Steering(*map(Add, self.directions.values())).check_fits(self.model)
+        as_chat(self.model, [("user", "Hello")], begin_answer=True)
 
     @property
     def dials(self) -> str:
@@ -97,7 +107,8 @@ class Conversation:
             return self.dials
         if name == "undo":
             self.turns = self.turns[:-2]
-            return f"{len(self.turns) // 2} turns"
+            left = len(self.turns) // 2
+            return f"{left} turn{'s' * (left != 1)} left"
         if name not in self.directions or more:
             there = ", ".join(f"/{each} DOSE" for each in self.directions)
             raise SteerError(f"/{name}: there are {there}, /off, /undo, /help and /quit.")
