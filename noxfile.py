@@ -113,24 +113,24 @@ def quick(session: nox.Session) -> None:
 @nox.parametrize("transformer_lens", list(LINES), ids=list(LINES))
 def tests(session: nox.Session, transformer_lens: str) -> None:
     """The tests, with every model class that the TransformerLens line has."""
-    programs = environment(session, transformer_lens)
-    # The notebooks have a session of their own, so that they are executed once and not twice.
-    session.env["OMP_NUM_THREADS"] = "1"
-    args = [*WORKERS, "--dist", "loadfile", "--ignore=tests/test_notebooks.py"]
-    if transformer_lens != NEWEST:
-        # What asks nothing of TransformerLens is the same on every line; `nox -s whole` asks all.
-        args += ["-m", "not once"]
-    run(session, programs, "pytest", *args, *session.posargs)
+    # What asks nothing of TransformerLens is the same on every line; `nox -s whole` asks all.
+    line_only = () if transformer_lens == NEWEST else ("-m", "not once")
+    run_tests(session, transformer_lens, *line_only)
 
 
 @nox.session(venv_backend="none")
 @nox.parametrize("transformer_lens", list(LINES), ids=list(LINES))
 def whole(session: nox.Session, transformer_lens: str) -> None:
     """Every test on every line, with every annotation checked."""
-    programs = environment(session, transformer_lens)
+    run_tests(session, transformer_lens, ANNOTATIONS)
+
+
+def run_tests(session: nox.Session, line: str, *args: str) -> None:
+    """Run a line's tests, but for the notebooks, which are executed once, by their own session."""
+    programs = environment(session, line)
     session.env["OMP_NUM_THREADS"] = "1"
-    args = [ANNOTATIONS, *WORKERS, "--dist", "loadfile", "--ignore=tests/test_notebooks.py"]
-    run(session, programs, "pytest", *args, *session.posargs)
+    apart = ["--dist", "loadfile", "--ignore=tests/test_notebooks.py"]
+    run(session, programs, "pytest", *WORKERS, *apart, *args, *session.posargs)
 
 
 @nox.session(venv_backend="none")

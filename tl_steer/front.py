@@ -21,13 +21,13 @@ def front_of(
         ``__getattr__``, ``__dir__`` and ``__all__``. Users are shown the stub's ``__all__``, and
         its rooms; the library's other rooms may import what else the stub imports.
     """
-    load, _, _ = lazy_loader.attach_stub(package, file)
     stub = ast.parse(Path(file).with_suffix(".pyi").read_text(encoding="utf-8")).body
     (public,) = (ast.literal_eval(each.value) for each in stub if isinstance(each, ast.Assign))
-    rooms = [
-        name.name
+    names = {
+        each.module: [name.name for name in each.names]
         for each in stub
-        if isinstance(each, ast.ImportFrom) and each.module is None
-        for name in each.names
-    ]
+        if isinstance(each, ast.ImportFrom)
+    }
+    rooms = names.pop(None, [])
+    load, _, _ = lazy_loader.attach(package, rooms, names)
     return load, lambda: sorted({*public, *rooms}), public
