@@ -35,7 +35,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 # Rooms that ask nothing of TransformerLens, or only by way of `generate` and `steer`.
 ONCE = {
-    *("arguments", "controls", "data", "demo", "diagnostics", "dosing", "drawing", "experiments"),
+    *("arguments", "data", "demo", "diagnostics", "dosing", "drawing", "experiments"),
     *("fuzz", "judges", "metrics", "page", "people", "reports", "robustness", "statistics"),
 }
 

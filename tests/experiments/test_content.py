@@ -72,13 +72,13 @@ def test_each_declared_name_is_of_one_thing() -> None:
 def test_a_class_that_moves_keeps_its_key() -> None:
     @stored_as("Positions")
     @dataclasses.dataclass(frozen=True)
-    class Generalization:
+    class Elsewhere:
         start: int = 0
         stop: int | None = None
 
-    assert digest(Generalization(1, -2)) == digest(ts.Positions(1, -2))
+    assert digest(Elsewhere(1, -2)) == digest(ts.Positions(1, -2))
 
-    class Inherits(Generalization):
+    class Inherits(Elsewhere):
         """Of another meaning, so of another name."""
 
     with pytest.raises(ts.SteerError, match="cannot be told from others"):
