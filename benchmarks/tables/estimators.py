@@ -34,7 +34,7 @@ from tl_steer.judges import sentiment_judge
 from tl_steer.lens.protocol import SteerableModel
 from tl_steer.metrics import measure
 from tl_steer.steering import Steering
-from tl_steer.trained import bipo, melbo, reft_r1
+from tl_steer.trained import Fit, bipo, melbo, reft_r1
 
 AT, UNTIL = "blocks.15.hook_resid_post", "blocks.24.hook_resid_post"
 DOSE = 0.2
@@ -160,20 +160,18 @@ def _trained(
     seed: int,
     progress: bool,
 ) -> dict[str, _Found]:
-    asked: dict[str, Any] = {"seed": seed, "progress": progress}
     pairs = Preferences.from_pairs(
         ContrastSet.pairs(
             [(f" {a}", f" {b}") for a, b in zip(texts.positive, texts.negative, strict=True)]
         ),
         "A review of a film:",
     )
-    elicited = melbo(
-        model, list(TEST[:4]), at=AT, until=UNTIL, n=1, steps=max(sizes.steps // 2, 2), **asked
-    )
-    asked["held_out"] = sizes.trained_apart
+    unlabelled = Fit(max(sizes.steps // 2, 2), seed=seed)
+    elicited = melbo(model, TEST[:4], at=AT, until=UNTIL, n=1, fit=unlabelled, progress=progress)
+    fit = Fit(sizes.steps, held_out=sizes.trained_apart, seed=seed)
     directions = {
-        "ReFT-r1": reft_r1(model, texts, at=AT, steps=sizes.steps, **asked).direction,
-        "BiPO": bipo(model, pairs, at=AT, steps=sizes.steps, **asked).direction,
+        "ReFT-r1": reft_r1(model, texts, at=AT, fit=fit, progress=progress).direction,
+        "BiPO": bipo(model, pairs, at=AT, fit=fit, progress=progress).direction,
         "MELBO, sign from the labels": _signed(elicited[0], train),
     }
     return {name: _Found(each, train) for name, each in directions.items()}

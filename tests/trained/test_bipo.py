@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from fits import fitted
 from kinds import one_architecture
 from making import assert_left_as_it_was, own_model, shared_model
 from models import KINDS, small_model
@@ -14,6 +15,7 @@ import tl_steer as ts
 from tl_steer.data import Preferences
 from tl_steer.errors import DataError, HookNameError, NonFiniteError, SteerError
 from tl_steer.trained._bipo import bipo, preference_loss, preference_margins
+from tl_steer.trained._fit import Fit
 from tl_steer.trained._training import TrainedDirection, split
 
 AT = "blocks.1.hook_resid_post"
@@ -28,7 +30,7 @@ def preferences(prompt: str = "the film was", n: int = 8) -> Preferences:
 
 
 def found(model: Any, data: Preferences | None = None, **changes: Any) -> TrainedDirection:
-    settings: Any = {"at": AT, "steps": 12, "held_out": 0.0, "progress": False, **changes}
+    settings: Any = {"at": AT, "progress": False, **fitted(changes, steps=12, held_out=0.0)}
     return bipo(model, preferences() if data is None else data, **settings)
 
 
@@ -62,7 +64,7 @@ def test_margins_are_those_of_each_answer_alone(model: Any) -> None:
 def test_the_loss_is_the_papers(model: Any) -> None:
     trained = found(model, steps=3, held_out=0.5, every=1, seed=3)
     # Of the held-out pairs, both signs, from the definition; probabilities are measured anew.
-    apart = split(8, 0.5, 3)[1]
+    apart = split(8, Fit(held_out=0.5, seed=3))[1]
     before = margins_by_hand(model, preferences())
     sums = 0.0
     for sign in (1, -1):

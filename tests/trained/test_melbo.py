@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from fits import fitted
 from kinds import one_architecture
 from making import SITES, TEXTS, assert_left_as_it_was, own_model, rows_of, shared_model
 from models import KINDS
@@ -20,7 +21,7 @@ UNTIL = "blocks.2.hook_resid_post"
 
 
 def found(model: Any, prompts: Any = TEXTS, **changes: Any) -> MelboResult:
-    settings = {"at": AT, "until": UNTIL, "n": 2, "steps": 12, "progress": False, **changes}
+    settings = {"at": AT, "until": UNTIL, "n": 2, "progress": False, **fitted(changes, steps=12)}
     return melbo(model, prompts, **settings)
 
 
@@ -191,6 +192,7 @@ def test_the_model_is_left_as_it_was(kind: str) -> None:
         ({"steps": 0}, SteerError, "steps=0"),
         ({"max_tokens": 0}, SteerError, "max_tokens=0"),
         ({"learning_rate": math.nan}, SteerError, "learning_rate=nan"),
+        ({"batch_size": 2, "held_out": 0.5}, SteerError, "cannot use batch_size=2, held_out=0.5"),
     ],
 )
 def test_wrong_input_is_refused_before_the_model_runs(

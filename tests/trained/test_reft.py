@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from fits import fitted
 from hypothesis import given, settings, strategies as st
 from kinds import one_architecture
 from making import assert_left_as_it_was, own_model, rows_of, shared_model
@@ -29,7 +30,7 @@ TEXTS = (
 
 
 def found(model: Any, texts: Any = TEXTS, **changes: Any) -> TrainedDirection:
-    settings = {"at": AT, "steps": 12, "held_out": 0.0, "progress": False, **changes}
+    settings = {"at": AT, "progress": False, **fitted(changes, steps=12, held_out=0.0)}
     return reft_r1(model, texts, **settings)
 
 

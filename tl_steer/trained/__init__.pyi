@@ -7,6 +7,7 @@ from ._continuations import (
     mean_norm as mean_norm,
     padded as padded,
 )
+from ._fit import Fit
 from ._frozen import frozen as frozen, reading as reading, wide as wide
 from ._incremental_transport import incremental_transport
 from ._melbo import MelboResult, melbo
@@ -17,6 +18,7 @@ from ._training import TrainedDirection
 from ._training_curve import training_curve
 
 __all__ = [
+    "Fit",
     "MelboResult",
     "SaeFeatures",
     "TrainedDirection",

@@ -8,18 +8,18 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from tl_steer.arguments import Count, Positive, Seed, checked
+from tl_steer.arguments import Count, Positive, checked
 from tl_steer.batching import halving
 from tl_steer.data import Preferences
 from tl_steer.directions import Direction, Provenance
-from tl_steer.errors import SteerError
 from tl_steer.lens.hook_names import site_shape
 from tl_steer.lens.places import Place, hook_name
 from tl_steer.lens.protocol import SteerableModel, model_info, require_steerable
 from tl_steer.lens.tokens import Chat
 from tl_steer.trained._continuations import Batches, Row, batches, log_probs, mean_norm, rows_of
+from tl_steer.trained._fit import Fit
 from tl_steer.trained._frozen import added, edited, frozen, zeros_at
-from tl_steer.trained._training import Schedule, TrainedDirection, split, train
+from tl_steer.trained._training import Task, TrainedDirection, split, train
 
 Margins = Float[Tensor, " pair"]
 """``log π(chosen) − log π(rejected)`` of each pair, in nats."""
@@ -31,14 +31,8 @@ def bipo(
     preferences: Preferences,
     *,
     at: Place,
-    beta: float = 0.1,
-    steps: Count = 100,
-    learning_rate: Positive = 0.01,
-    batch_size: Count = 8,
-    held_out: float = 0.2,
-    every: Count = 10,
-    patience: Count = 5,
-    seed: Seed = 0,
+    beta: Positive = 0.1,
+    fit: Fit = Fit(),  # noqa: B008, frozen
     chat: Chat | None = None,
     max_tokens: Count | None = None,
     progress: bool = True,
@@ -61,15 +55,9 @@ def bipo(
         at: Where the vector is added: a hook name, or the number of a layer for the residual
             stream after it. The authors take the residual stream near the middle.
         beta: ``β``; the smaller, the further the margins may go before the loss is content.
-        steps: Of Adam, at most.
-        learning_rate: In multiples of a typical number of an activation there, its mean norm over
-            ``√d``: no step moves ``v`` by more than this relative dose by much. Falls linearly to
-            zero.
-        batch_size: Pairs a step.
-        held_out: Share of the pairs that chooses the step; 0 takes the last.
-        every: Steps between two measurements of the held-out loss.
-        patience: Measurements without improvement before the training ends.
-        seed: Of the split, the order and the signs.
+        fit: Steps, speed, batches of pairs and held-out pairs. The learning rate, by default 0.01,
+            is in multiples of a typical number of an activation there, its mean norm over ``√d``:
+            no step changes ``v`` by much more than this relative dose.
         chat: Puts each prompt into the chat template.
         max_tokens: Padded tokens in a batch; by default from memory.
         progress: Whether to show a progress bar.
@@ -87,18 +75,11 @@ def bipo(
     """
     require_steerable(model)
     name = hook_name(model, at)
-    if not 0 < beta < math.inf:
-        raise SteerError(f"beta={beta}: a positive number; 0.1 is usual.")
-    schedule = Schedule(steps, learning_rate, batch_size, patience, every, seed)
-    trained_on, apart = split(len(preferences), held_out, seed)
+    trained_on, apart = split(len(preferences), fit)
     pairs = _pairs(model, preferences, chat)
     shape = site_shape(model, name)
-    width = math.prod(shape)
-    signs = (
-        torch.randint(2, (steps + 1, len(pairs)), generator=torch.Generator().manual_seed(seed))
-        .mul_(2)
-        .sub_(1)
-    )
+    generator = torch.Generator().manual_seed(fit.seed)
+    signs = torch.randint(2, (fit.steps + 1, len(pairs)), generator=generator) * 2 - 1
     grouped = _grouped(model, pairs, max_tokens)
     with frozen(model):
         scale = mean_norm(model, [prompt + text for (prompt, text), _ in pairs], name)
@@ -116,21 +97,21 @@ def bipo(
             one = torch.ones(len(index))
             return (loss(vector, index, one) + loss(vector, index, -one)) / 2
 
-        outcome = train(
+        task = Task(
             zeros_at(model, name),
             lambda vector, index, step: loss(vector, index, signs[step, index]),
-            rows=trained_on,
-            batches=grouped,
-            schedule=schedule,
-            unit=scale / math.sqrt(width),
+            trained_on,
+            grouped,
+            unit=scale / math.sqrt(math.prod(shape)),
+            learning_rate=0.01,
             held_out=apart,
             score=judged,
             label="bipo",
-            progress=progress,
         )
+        outcome = train(task, fit, progress=progress)
     origin = Provenance(
         model=model_info(model),
-        method=f"BiPO (beta {beta:g}, step {outcome.best_step} of {steps}, seed {seed})",
+        method=f"BiPO (beta {beta:g}, step {outcome.best_step} of {fit.steps}, seed {fit.seed})",
         data=preferences.name,
         n_positive=len(trained_on),
         n_negative=len(trained_on),

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 
 import pandas as pd
@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from tl_steer.arguments import Count, Measured, Positive, Seed, checked
+from tl_steer.arguments import Count, Measured, checked
 from tl_steer.batching import halving
 from tl_steer.data import plain_texts
 from tl_steer.directions import Direction, Provenance
@@ -21,9 +21,10 @@ from tl_steer.lens.places import Place, hook_name
 from tl_steer.lens.protocol import SteerableModel, model_info, require_steerable
 from tl_steer.lens.tokens import Chat, TokenIds, tokenize
 from tl_steer.trained._continuations import Batches, batches, mean_norm, padded
+from tl_steer.trained._fit import Fit
 from tl_steer.trained._frozen import added, edited, frozen, reading, wide, zeros_at
 from tl_steer.trained._sphere import Flat, sphere
-from tl_steer.trained._training import Schedule, train
+from tl_steer.trained._training import Task, train
 
 DEFAULT_DOSE = 0.5
 """Radius as a multiple of the mean norm of the activations, where none is given."""
@@ -80,9 +81,7 @@ def melbo(
     power: float = 2.0,
     root: float | None = None,
     tokens: slice = slice(1, None),
-    steps: Count = 60,
-    learning_rate: Positive = 0.3,
-    seed: Seed = 0,
+    fit: Fit = Fit(steps=60),  # noqa: B008, frozen
     chat: Chat | None = None,
     max_tokens: Count | None = None,
     progress: bool = True,
@@ -113,9 +112,9 @@ def melbo(
         root: ``q``; ``p`` unless given.
         tokens: Which tokens of each prompt count, as a slice of its own tokens. The first is left
             out: as an attention sink it is so large that it would be all that counts.
-        steps: For each direction.
-        learning_rate: Of Adam, in multiples of a typical number of ``θ``, ``R/√d``; falls linearly.
-        seed: Of the random starts.
+        fit: Steps for each direction, speed, and the seed of the random starts. The learning rate,
+            by default 0.3, is in multiples of a typical number of ``θ``, ``R/√d``. Every prompt is
+            used at every step, and none is held out.
         chat: Puts each prompt into the chat template.
         max_tokens: Padded tokens in a batch; by default from memory.
         progress: Whether to show a progress bar.
@@ -139,7 +138,7 @@ def melbo(
     width = math.prod(site_shape(model, name))
     root = power if root is None else root
     _check_numbers(n, width, radius, power, root)
-    schedule = Schedule(steps, learning_rate, len(texts), steps, steps, seed)
+    fit.require_whole("melbo")
     rows = tokenize(model, texts, chat=chat)
     for number, row in enumerate(rows):
         if not row[tokens]:
@@ -154,29 +153,29 @@ def melbo(
         change = _Change(model, rows, name, later, tokens, float(power), float(root))
         unchanged = change.unchanged(grouped)
         like = zeros_at(model, name)
-        generator = torch.Generator().manual_seed(seed)
+        generator = torch.Generator().manual_seed(fit.seed)
         found: list[Flat] = []
         frames: list[pd.DataFrame] = []
         for number in range(1, n + 1):
             among = sphere(size, found, like)
-            outcome = train(
+            task = Task(
                 among.start(generator),
                 lambda vector, index, _: -change.of(vector, index, unchanged),
-                rows=range(len(rows)),
-                batches=grouped,
-                schedule=schedule,
+                range(len(rows)),
+                grouped,
                 unit=size / math.sqrt(width),
+                learning_rate=0.3,
                 sphere=among,
                 best_of_train=True,
                 label=f"melbo {number} of {n}",
-                progress=progress,
             )
+            outcome = train(task, replace(fit, batch_size=len(rows)), progress=progress)
             # Free of what rounding a multiple of the unit has left of the others.
             found.append(among.onto(outcome.vector))
             frames.append(outcome.losses.assign(vector=number))
     losses = pd.concat(frames, ignore_index=True)[["vector", "step", "train", "held_out"]]
     changes = tuple(float(-frame["train"].min()) for frame in frames)
-    method = f"MELBO {{}} of {n} (to {later}, {steps} steps, seed {seed})"
+    method = f"MELBO {{}} of {n} (to {later}, {fit.steps} steps, seed {fit.seed})"
     return MelboResult(
         tuple(
             Direction(

@@ -9,11 +9,11 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from tl_steer.arguments import Count, Positive, Seed, checked
+from tl_steer.arguments import Count, NotNegative, checked
 from tl_steer.batching import halving
 from tl_steer.data import ContrastSet, plain_texts
 from tl_steer.directions import Direction, Provenance
-from tl_steer.errors import DataError, SteerError
+from tl_steer.errors import DataError
 from tl_steer.lens.forward import run_to_layer
 from tl_steer.lens.hook_names import layer_of, site_shape
 from tl_steer.lens.places import Place, hook_name
@@ -29,9 +29,10 @@ from tl_steer.trained._continuations import (
     padded,
     rows_of,
 )
+from tl_steer.trained._fit import Fit
 from tl_steer.trained._frozen import edited, frozen, reading, wide, zeros_at
 from tl_steer.trained._sphere import Flat, sphere
-from tl_steer.trained._training import Schedule, TrainedDirection, split, train
+from tl_steer.trained._training import Task, TrainedDirection, split, train
 
 Latents = Float[Tensor, "batch pos"]
 """``aₜ = ReLU(hₜ·w)``; zero where no token counts."""
@@ -45,14 +46,8 @@ def reft_r1(
     at: Place,
     prompts: Sequence[str] | None = None,
     top_k: Count = 8,
-    sparsity: float = 1.0,
-    steps: Count = 100,
-    learning_rate: Positive = 0.2,
-    batch_size: Count = 8,
-    held_out: float = 0.2,
-    every: Count = 10,
-    patience: Count = 5,
-    seed: Seed = 0,
+    sparsity: NotNegative = 1.0,
+    fit: Fit = Fit(),  # noqa: B008, frozen
     chat: Chat | None = None,
     max_tokens: Count | None = None,
     progress: bool = True,
@@ -81,14 +76,9 @@ def reft_r1(
             Without, each text stands alone, and all of its tokens but the first are.
         top_k: ``k``.
         sparsity: ``λ`` at the last step.
-        steps: Of Adam, at most.
-        learning_rate: In multiples of a typical number of ``w``, ``1/√d``; falls linearly to zero.
-        batch_size: Texts a step.
-        held_out: Share of the texts that chooses the step, by the first term alone; 0 takes the
-            last step.
-        every: Steps between two measurements of the held-out loss.
-        patience: Measurements without improvement before the training ends.
-        seed: Of the split, the start and the order.
+        fit: Steps, speed, batches of texts and held-out texts, which are judged by the first term
+            alone. The learning rate, by default 0.2, is in multiples of a typical number of ``w``,
+            ``1/√d``.
         chat: Puts each prompt into the chat template.
         max_tokens: Padded tokens in a batch; by default from memory.
         progress: Whether to show a progress bar.
@@ -108,39 +98,36 @@ def reft_r1(
     """
     require_steerable(model)
     name = hook_name(model, at)
-    if top_k < 1 or not 0 <= sparsity < math.inf:
-        raise SteerError(f"top_k={top_k}, sparsity={sparsity}: from 1 on, and from 0 on.")
-    schedule = Schedule(steps, learning_rate, batch_size, patience, every, seed)
     rows = _rows(model, texts, prompts, chat)
-    trained_on, apart = split(len(rows), held_out, seed)
+    trained_on, apart = split(len(rows), fit)
     grouped = batches(model, [len(prompt) + len(text) for prompt, text in rows], max_tokens)
     with frozen(model):
         scale = mean_norm(model, [prompt + text for prompt, text in rows], name)
         detector = _Detector(model, name, rows, top_k)
         like = zeros_at(model, name)
         among = sphere(1.0, [], like)
-        start = among.start(torch.Generator().manual_seed(seed))
+        start = among.start(torch.Generator().manual_seed(fit.seed))
         # Where no latent is above zero there is no gradient: begin on the side that has more.
         if detector.largest(-start, grouped) > detector.largest(start, grouped):
             start = -start
 
         def losses(vector: Flat, index: list[int], step: int) -> Tensor:
             surprise, others = detector.losses(vector, index)
-            return surprise + sparsity * step / steps * others / scale
+            return surprise + sparsity * step / fit.steps * others / scale
 
-        outcome = train(
+        task = Task(
             start,
             losses,
-            rows=trained_on,
-            batches=grouped,
-            schedule=schedule,
+            trained_on,
+            grouped,
             unit=1 / math.sqrt(len(like)),
+            learning_rate=0.2,
             sphere=among,
             held_out=apart,
             score=lambda vector, index: detector.losses(vector, index)[0],
             label="reft_r1",
-            progress=progress,
         )
+        outcome = train(task, fit, progress=progress)
         unit = among.onto(outcome.vector)
         largest = detector.largest(unit, grouped)
     if not largest > 0:
@@ -150,7 +137,7 @@ def reft_r1(
         )
     origin = Provenance(
         model=model_info(model),
-        method=f"ReFT-r1 (k {top_k}, step {outcome.best_step} of {steps}, seed {seed})",
+        method=f"ReFT-r1 (k {top_k}, step {outcome.best_step} of {fit.steps}, seed {fit.seed})",
         data=texts.name if isinstance(texts, ContrastSet) else "",
         n_positive=len(trained_on),
         read="every token",

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 import torch
@@ -16,6 +16,7 @@ from tl_steer.batching import halving
 from tl_steer.directions import Direction
 from tl_steer.errors import DataError, NonFiniteError, SteerError
 from tl_steer.trained._continuations import Batches
+from tl_steer.trained._fit import Fit
 from tl_steer.trained._sphere import Flat, Sphere
 
 Losses = Callable[[Flat, list[int], int], Float[Tensor, " row"]]
@@ -50,38 +51,53 @@ class TrainedDirection:
         return training_curve(self.losses)
 
 
-@dataclass(frozen=True)
-class Schedule:
-    """How long to train, and how fast.
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What is to be learned: where it starts, what it costs, and from which examples."""
 
-    Raises:
-        SteerError: For a number that is out of its range.
-    """
+    start: Flat
+    """In the activation's units."""
 
-    steps: int
+    losses: Losses
+    """Of some examples at a step."""
+
+    rows: Sequence[int]
+    """The examples to train on; drawn without replacement until all were."""
+
+    batches: Batches
+    """How they are grouped."""
+
+    unit: float
+    """The size of one number of a vector, in the activation's units."""
+
     learning_rate: float
-    """Of Adam, in multiples of ``unit``; falls linearly to zero."""
+    """In multiples of ``unit``, where the fit names none."""
 
-    batch_size: int
-    """Examples a step."""
+    sphere: Sphere | None = None
+    """Where the vector stays: gradients are projected and steps brought back."""
 
-    patience: int
-    """Held-out measurements without improvement that are borne."""
+    held_out: Sequence[int] = ()
+    """Examples that choose the step and end the training."""
 
-    every: int
-    """Steps between held-out measurements."""
+    score: Scores | None = None
+    """The loss of these."""
 
-    seed: int
+    best_of_train: bool = False
+    """Whether the training loss chooses the step, which needs the same examples at every step."""
 
-    def __post_init__(self) -> None:
-        """Check the numbers."""
-        for name in ("steps", "batch_size", "patience", "every"):
-            if getattr(self, name) < 1:
-                raise SteerError(f"{name}={getattr(self, name)}: a whole number from 1 on.")
-        if not 0 < self.learning_rate < math.inf:
-            raise SteerError(
-                f"learning_rate={self.learning_rate}: a positive number; 0.01 to 0.1 is usual."
-            )
+    label: str = "train"
+    """What the progress bar says."""
+
+
+@dataclass(frozen=True, eq=False)
+class Best:
+    """The best vector so far, in multiples of the unit."""
+
+    vector: Flat
+    step: int = 0
+    loss: float = math.inf
+    waited: int = 0
+    """Held-out measurements since."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,134 +110,84 @@ class Outcome:
     stopped_at: int
 
 
-def split(n: int, held_out: float, seed: int) -> tuple[list[int], list[int]]:
+def split(n: int, fit: Fit) -> tuple[list[int], list[int]]:
     """Divide examples at random into those trained on and those held out.
 
-    Args:
-        n: How many there are.
-        held_out: Which share is held out, rounded, but at least one; 0 for none.
-        seed: The same seed gives the same parts.
+    Of ``n`` examples the fit's share is held out, rounded, but at least one unless it is 0.
 
     Raises:
-        SteerError: For a share outside 0 to 1.
         DataError: When none would be left to train on.
     """
-    if not 0 <= held_out < 1:
-        raise SteerError(f"held_out={held_out}: a share from 0 to below 1; 0.2 is usual.")
-    kept_apart = max(1, round(n * held_out)) if held_out else 0
+    kept_apart = max(1, round(n * fit.held_out)) if fit.held_out else 0
     if kept_apart >= n:
         raise DataError(
-            f"{n} examples, of which {kept_apart} would be held out, leave none to train on. Give "
-            "more, or held_out=0."
+            f"holding out {kept_apart} of {n} examples leaves none to train on. Give more "
+            "examples, or Fit(held_out=0)."
         )
-    order = torch.randperm(n, generator=torch.Generator().manual_seed(seed)).tolist()
+    order = torch.randperm(n, generator=torch.Generator().manual_seed(fit.seed)).tolist()
     return sorted(order[kept_apart:]), sorted(order[:kept_apart])
 
 
-def train(
-    start: Flat,
-    losses: Losses,
-    *,
-    rows: Sequence[int],
-    batches: Batches,
-    schedule: Schedule,
-    unit: float,
-    sphere: Sphere | None = None,
-    held_out: Sequence[int] = (),
-    score: Scores | None = None,
-    best_of_train: bool = False,
-    label: str = "train",
-    progress: bool = True,
-) -> Outcome:
+def train(task: Task, fit: Fit, *, progress: bool = True) -> Outcome:
     """Lower the mean loss by Adam, and return the best vector that was met.
 
-    Adam's first steps change every number by the learning rate. ``unit`` makes that a relative
-    change: the vector is kept in multiples of it.
-
-    Args:
-        start: In the activation's units.
-        losses: Of examples of a step.
-        rows: The examples to train on; drawn without replacement until all were.
-        batches: How they are grouped.
-        schedule: Steps and speed.
-        unit: The size of one number of a vector, in the activation's units.
-        sphere: Where the vector is to stay; gradients are projected and steps brought back.
-        held_out: Examples that choose the step and end the training.
-        score: Their loss.
-        best_of_train: Whether the training loss chooses the step: where it is that of all
-            examples, and the same function at every step.
-        label: What the bar says.
-        progress: Whether to show it.
+    Adam's first steps change every number by the learning rate. The task's ``unit`` makes that a
+    relative change: the vector is kept in multiples of it.
 
     Raises:
         NonFiniteError: For a loss or gradient of NaN or infinity, naming the step.
         SteerError: Where the vector does not reach the loss.
         DataError: When no step lowered the held-out loss.
     """
-    vector = (start.detach() / unit).clone().requires_grad_(True)
-    optimizer = torch.optim.Adam([vector], lr=schedule.learning_rate)
-    draws = _draws(rows, schedule)
+    vector = (task.start.detach() / task.unit).clone().requires_grad_(True)
+    rate = task.learning_rate if fit.learning_rate is None else fit.learning_rate
+    optimizer = torch.optim.Adam([vector], lr=rate)
+    draws = _draws(task.rows, fit)
     table: list[tuple[int, float, float]] = []
-    best, best_step, best_loss, waited = vector.detach().clone(), 0, math.inf, 0
-    with tqdm(total=schedule.steps, desc=label, unit="step", disable=not progress) as bar:
-        for step in range(schedule.steps + 1):
-            last = step == schedule.steps
-            loss, gradient = _measure(vector, losses, next(draws), step, batches, unit)
-            measured = bool(held_out) and (last or step % schedule.every == 0)
-            judged = math.nan
-            if measured and score is not None:
-                judged = _mean(vector.detach() * unit, score, held_out, batches)
-                if not math.isfinite(judged):
-                    raise _not_finite("held-out loss", step)
+    best = Best(vector.detach().clone())
+    with tqdm(total=fit.steps, desc=task.label, unit="step", disable=not progress) as bar:
+        for step in range(fit.steps + 1):
+            last = step == fit.steps
+            loss, gradient = _measure(task, vector, next(draws), step)
+            measured = bool(task.held_out) and (last or step % fit.every == 0)
+            judged = _held_out(task, vector, step) if measured else math.nan
             table.append((step, loss, judged))
             bar.set_postfix(loss=f"{loss:.4g}")
-            chooses = judged if held_out else (loss if best_of_train else -step)
-            if chooses < best_loss:
-                best, best_step, best_loss = vector.detach().clone(), step, chooses
-                waited = 0
+            chooses = judged if task.held_out else (loss if task.best_of_train else -step)
+            if chooses < best.loss:
+                best = Best(vector.detach().clone(), step, chooses)
             elif measured:
-                waited += 1
-            if last or waited >= schedule.patience:
+                best = replace(best, waited=best.waited + 1)
+            if last or best.waited >= fit.patience:
                 break
-            _move(vector, gradient, optimizer, schedule, step, sphere, unit)
+            optimizer.param_groups[0]["lr"] = rate * (1 - step / fit.steps)
+            _move(task, vector, gradient, optimizer)
             bar.update()
-    if held_out and best_step == 0:
+    if task.held_out and best.step == 0:
         raise DataError(
-            f"{label}: in {table[-1][0]} steps the held-out loss never fell below {best_loss:.4g}, "
-            "that of the start: nothing was learned that carries over. Bring more examples, change "
-            "learning_rate, or take the last step with held_out=0."
+            f"{task.label}: in {table[-1][0]} steps the held-out loss never fell below "
+            f"{best.loss:.4g}, that of the start: nothing was learned that carries over. Give more "
+            "examples, change learning_rate, or take the last step with held_out=0."
         )
     frame = pd.DataFrame(table, columns=["step", "train", "held_out"])
-    return Outcome(best * unit, frame, best_step, table[-1][0])
+    return Outcome(best.vector * task.unit, frame, best.step, table[-1][0])
 
 
-def _move(
-    vector: Flat,
-    gradient: Flat,
-    optimizer: torch.optim.Adam,
-    schedule: Schedule,
-    step: int,
-    sphere: Sphere | None,
-    unit: float,
-) -> None:
-    if sphere is not None:
-        gradient = sphere.tangent(vector.detach(), gradient)
-    vector.grad = gradient
-    optimizer.param_groups[0]["lr"] = schedule.learning_rate * (1 - step / schedule.steps)
+def _move(task: Task, vector: Flat, gradient: Flat, optimizer: torch.optim.Adam) -> None:
+    sphere = task.sphere
+    vector.grad = gradient if sphere is None else sphere.tangent(vector.detach(), gradient)
     optimizer.step()
     if sphere is not None:
         with torch.no_grad():
-            vector.copy_(sphere.onto(vector) / unit)
+            vector.copy_(sphere.onto(vector) / task.unit)
 
 
-def _measure(
-    vector: Flat, losses: Losses, rows: list[int], step: int, batches: Batches, unit: float
-) -> tuple[float, Flat]:
-    """Mean loss of some examples, and its gradient by the vector in multiples of ``unit``."""
+def _measure(task: Task, vector: Flat, rows: list[int], step: int) -> tuple[float, Flat]:
+    """Mean loss of some examples, and its gradient by the vector in multiples of the unit."""
     total, gradient = 0.0, torch.zeros_like(vector)
 
     def run(part: list[int]) -> tuple[Tensor, Tensor]:
-        loss = losses(vector * unit, part, step).sum() / len(rows)
+        loss = task.losses(vector * task.unit, part, step).sum() / len(rows)
         if not loss.requires_grad:
             raise SteerError(
                 "the loss does not depend on the vector: nothing leads from where it is added to "
@@ -230,7 +196,7 @@ def _measure(
         (slope,) = torch.autograd.grad(loss, vector)
         return loss.detach(), slope
 
-    for batch in batches.of(rows):
+    for batch in task.batches.of(rows):
         for _, (loss, slope) in halving(run, batch):
             total += float(loss)
             gradient += slope
@@ -240,20 +206,27 @@ def _measure(
 
 
 @torch.no_grad()
-def _mean(vector: Flat, score: Scores, rows: Sequence[int], batches: Batches) -> float:
-    total = 0.0
-    for batch in batches.of(rows):
-        for _, scores in halving(lambda part: score(vector, part), batch):
+def _held_out(task: Task, vector: Flat, step: int) -> float:
+    """Mean loss of the held-out examples; NaN without a way to score them."""
+    score = task.score
+    if score is None:
+        return math.nan
+    total, current = 0.0, vector.detach() * task.unit
+    for batch in task.batches.of(task.held_out):
+        for _, scores in halving(lambda part: score(current, part), batch):
             total += float(scores.sum())
-    return total / len(rows)
+    mean = total / len(task.held_out)
+    if not math.isfinite(mean):
+        raise _not_finite("held-out loss", step)
+    return mean
 
 
-def _draws(rows: Sequence[int], schedule: Schedule) -> Iterator[list[int]]:
-    generator = torch.Generator().manual_seed(schedule.seed)
+def _draws(rows: Sequence[int], fit: Fit) -> Iterator[list[int]]:
+    generator = torch.Generator().manual_seed(fit.seed)
     while True:
         order = torch.randperm(len(rows), generator=generator).tolist()
-        for first in range(0, len(order), schedule.batch_size):
-            yield [rows[i] for i in order[first : first + schedule.batch_size]]
+        for first in range(0, len(order), fit.batch_size):
+            yield [rows[i] for i in order[first : first + fit.batch_size]]
 
 
 def _not_finite(what: str, step: int) -> NonFiniteError:

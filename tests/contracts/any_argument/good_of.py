@@ -133,7 +133,7 @@ OWN: dict[str, dict[str, Make]] = {
     "between_estimators": {
         "estimates": lambda world: {"one": world.directions, "two": world.directions}
     },
-    "bipo": {"steps": of(2), "every": of(1)},
+    "bipo": {"fit": of(ts.trained.Fit(2, every=1))},
     "calibrate": {"directions": a("direction"), "tries": of(1)},
     "capture": {"texts": a("pairs")},
     "chance_of_sigma": {"sigma": of(2.0), "n_controls": of(10)},
@@ -179,7 +179,7 @@ OWN: dict[str, dict[str, Make]] = {
     "localize": {"contrast": a("same_length")},
     "mean_centring": {"target": a("activations")},
     "measured": {"vectors": of({AT: torch.linspace(-1, 1, 32)}), "method": of("mine")},
-    "melbo": {"at": of(EARLY), "n": of(1), "steps": of(2)},
+    "melbo": {"at": of(EARLY), "n": of(1), "fit": of(ts.trained.Fit(2))},
     "transfer": {"through": a("map"), "direction": lambda world: world.directions[EARLY]},
     "of_setting": {"texts": a("texts"), "direction": of("mean difference")},
     "select_heads": {
@@ -210,7 +210,7 @@ OWN: dict[str, dict[str, Make]] = {
     "position_heatmap": {"found": a("positions_localized")},
     "rating_sheet": {"texts": lambda world: world.judged, "n": of(4)},
     "read_ratings": {"folder_or_key": a("rated"), "files": of([])},
-    "reft_r1": {"texts": a("pairs"), "steps": of(2), "held_out": of(0.0)},
+    "reft_r1": {"texts": a("pairs"), "fit": of(ts.trained.Fit(2, held_out=0))},
     "roc_figure": {"threshold": a("threshold")},
     "role": {"name": of("user")},
     "sae_features": {

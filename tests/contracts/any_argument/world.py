@@ -112,13 +112,15 @@ class World(Kept):
     @cached_property
     def elicited(self) -> ts.trained.MelboResult:
         return ts.trained.melbo(
-            self.model, PROMPTS, at=EARLY, until="blocks.2.hook_resid_post", n=1, steps=2,
-            progress=False,
+            self.model, PROMPTS, at=EARLY, until="blocks.2.hook_resid_post", n=1,
+            fit=ts.trained.Fit(2), progress=False,
         )  # fmt: skip
 
     @cached_property
     def trained(self) -> ts.trained.TrainedDirection:
-        return ts.trained.bipo(self.model, self.preferences, at=AT, steps=2, progress=False)
+        return ts.trained.bipo(
+            self.model, self.preferences, at=AT, fit=ts.trained.Fit(2), progress=False
+        )
 
     @cached_property
     def sae(self) -> Any:
