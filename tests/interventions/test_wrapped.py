@@ -1,6 +1,6 @@
 """KeepNorm, OnHeads and Replace."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ from making import as_users_run_it, direction, logits_of, shared_model
 
 import tl_steer as ts
 from tl_steer.errors import MismatchError, NonFiniteError, SteerError
+from tl_steer.interventions import needs_context
 from tl_steer.interventions._ablate import Ablate
 from tl_steer.interventions._custom import Custom
 from tl_steer.interventions._heads import OnHeads
@@ -21,6 +22,7 @@ from tl_steer.interventions._set_projection import SetProjection
 from tl_steer.interventions._slerp import Slerp
 from tl_steer.interventions._steer_conceptor import ApplyConceptor
 from tl_steer.interventions._transport import ApplyTransport
+from tl_steer.scopes import reads_of
 
 MODEL = shared_model("bridge", "llama")
 PURE = [what for what in INTERVENTIONS if "custom" not in what]
@@ -91,13 +93,89 @@ def test_what_a_wrapped_intervention_reads_is_read() -> None:
 
     custom = Custom(of_before, AT, reads=(early,))
     keep = KeepNorm(custom)
-    assert keep.reads == (early,)
-    assert keep.needs_context
-    assert not KeepNorm(Ablate(direction(MODEL, AT))).needs_context
+    assert reads_of(keep) == (early,)
+    assert needs_context(keep)
+    assert not needs_context(KeepNorm(Ablate(direction(MODEL, AT))))
     with torch.no_grad(), ts.steer(MODEL, keep):
         _, cache = MODEL.run_with_cache("a movie", names_filter=[early, AT])
     cosine = torch.nn.functional.cosine_similarity(cache[AT], cache[early], dim=-1)
     torch.testing.assert_close(cosine, torch.ones_like(cosine))
+
+
+@dataclass(frozen=True, eq=False)
+class Twice:
+    """A user's own wrapper: it hands on nothing but what every intervention has."""
+
+    intervention: Any
+
+    @property
+    def hook_name(self) -> str:
+        return str(self.intervention.hook_name)
+
+    @property
+    def strength(self) -> Any:
+        return self.intervention.strength
+
+    @property
+    def scope(self) -> Any:
+        return self.intervention.scope
+
+    def edit(self) -> Any:
+        inner = self.intervention.edit()
+        return lambda acts, strength, context: inner(
+            inner(acts, strength, context), strength, context
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class But:
+    """A user's own scope around another."""
+
+    scope: Any
+
+    def __call__(self, context: Any) -> torch.Tensor:
+        return context.real & ~context.mask(self.scope)
+
+
+@dataclass(frozen=True, eq=False)
+class Half:
+    """A user's own strength around another."""
+
+    of: Any
+
+    def __call__(self, acts: torch.Tensor, context: Any) -> torch.Tensor:
+        found: torch.Tensor = self.of(acts, context)
+        return found / 2
+
+
+def test_a_users_own_wrappers_read_what_theirs_do() -> None:
+    early, given = "blocks.0.hook_resid_post", direction(MODEL, AT)
+    custom = Custom(lambda acts, context: context.read(early) + acts, AT, reads=(early,))
+    condition = ts.scopes.ProjectionAbove(direction(MODEL, early), above=0.0)
+    gated = ts.strengths.ProbeGated(1.0, direction(MODEL, early), full_at=-1.0, none_at=1.0)
+    for mine in (
+        Twice(custom),
+        ts.Add(given, scope=But(condition)),
+        ts.Add(given, Half(gated)),
+        Twice(KeepNorm(ts.Add(given, Half(gated), scope=But(ts.scopes.Not(condition))))),
+    ):
+        with torch.no_grad(), ts.steer(MODEL, mine):
+            steered = MODEL("a movie was very good")
+        assert not torch.allclose(steered, logits_of(MODEL, ["a movie was very good"]))
+
+
+def test_a_users_own_wrappers_refuse_what_theirs_do() -> None:
+    wide, given = direction(shared_model("bridge", "gpt2"), AT), direction(MODEL, AT)
+    condition = ts.scopes.ProjectionAbove(wide, above=0.0)
+    gated = ts.strengths.ProbeGated(1.0, wide, full_at=-1.0, none_at=1.0)
+    for mine in (
+        Twice(ts.Add(wide)),
+        ts.Add(given, scope=But(condition)),
+        ts.Add(given, Half(gated)),
+        ts.Add(given, ts.strengths.HoldProjection(given, 1.0, integral=0.1, over=condition)),
+    ):
+        with pytest.raises(MismatchError, match="read from another model"):
+            ts.Steering(mine).check_fits(MODEL)
 
 
 def on_one_head(make: Any, head: int, acts: torch.Tensor) -> torch.Tensor:

@@ -105,7 +105,7 @@ def test_wherever_one_hook_point_is_asked_for_a_layer_will_do(llama: Any) -> Non
     assert ts.Ablate(there, at=0).hook_name == STREAM[0]
     assert ts.robustness.transfer(there, llama, at=-1).hook_name == STREAM[3]
     assert ts.Custom(lambda acts, context: acts, 2).hook_name == STREAM[2]
-    assert ts.strengths.AttentionShare(ts.Keywords("film"), [0, 2]).reads == (
+    assert ts.strengths.AttentionShare(ts.Keywords("film"), [0, 2]).attention.reads == (
         "blocks.0.attn.hook_pattern",
         "blocks.2.attn.hook_pattern",
     )

@@ -7,6 +7,7 @@ import torch
 from passes import whole
 
 from tl_steer.errors import MismatchError, NonFiniteError, SteerError
+from tl_steer.scopes import check_part_fits, reads_of
 from tl_steer.strengths._multiply import Multiply
 from tl_steer.strengths._strength import StrengthFunction
 
@@ -34,7 +35,7 @@ def test_numbers_rows_and_functions() -> None:
     found = product(ACTS, CONTEXT)
     assert found.tolist() == [[0.0, 1.0, 2.0], [0.0, 0.0, -3.0]]
     assert product.n_rows == 2
-    assert product.reads == Counting.reads
+    assert reads_of(product) == Counting.reads
 
 
 def test_rows_in_the_order_asked_for() -> None:
@@ -46,14 +47,15 @@ def test_rows_in_the_order_asked_for() -> None:
 def test_a_product_of_products() -> None:
     product = Multiply(Multiply(3.0, Counting()), Multiply([1.0, 2.0]))
     assert product(ACTS, CONTEXT).tolist() == [[0.0, 3.0, 6.0], [0.0, 0.0, 6.0]]
-    assert (product.n_rows, product.reads) == (2, Counting.reads)
+    assert (product.n_rows, reads_of(product)) == (2, Counting.reads)
     assert product.rows([1]).n_rows == 1
     assert Multiply(1.0).n_rows is None
 
 
 def test_each_factor_may_refuse(model: Any) -> None:
     one, other = Counting(), Counting()
-    Multiply(one, 2.0, Multiply(other)).check_fits(model, "blocks.1.hook_mlp_out")
+    product = Multiply(one, 2.0, Multiply(other))
+    check_part_fits(product, model, "blocks.1.hook_mlp_out")
     assert one.asked == other.asked == ["blocks.1.hook_mlp_out"]
 
 

@@ -10,6 +10,7 @@ from ._erase import Erase
 from ._fields import (
     check_fits as check_fits,
     n_rows as n_rows,
+    needs_context as needs_context,
     rows as rows,
     with_strength as with_strength,
     wrapped as wrapped,

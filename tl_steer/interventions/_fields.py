@@ -10,7 +10,8 @@ from typing import Any
 from tl_steer.directions import Conceptor, Direction, LeaceEraser, TransportMap
 from tl_steer.errors import SteerError
 from tl_steer.lens.protocol import SteerableModel
-from tl_steer.strengths import Strength, check_fits as check_strength, chosen_rows, rows_of
+from tl_steer.scopes import check_part_fits, parts_of
+from tl_steer.strengths import Strength, chosen_rows, rows_of
 
 
 def wrapped(intervention: Any) -> Any:
@@ -56,24 +57,32 @@ def with_strength(intervention: Any, strength: Strength) -> Any:
     return replace(intervention, strength=strength)
 
 
+def needs_context(intervention: Any) -> bool:
+    """Tell whether its edit asks about the pass: its own ``needs_context``, or that of the wrapped."""
+    own, inner = getattr(intervention, "needs_context", None), wrapped(intervention)
+    return inner is not None and needs_context(inner) if own is None else bool(own)
+
+
 def check_fits(intervention: Any, model: SteerableModel) -> None:
-    """Refuse a model that its directions were not read from, before the model runs.
+    """Refuse a model that its directions, strength and scope were not made for.
 
     Raises:
         MismatchError: Saying what differs.
     """
-    inner = wrapped(intervention)
-    if inner is not None:
-        check_fits(inner, model)
-    else:
-        for part in fields(intervention) if is_dataclass(intervention) else ():
-            _check_part(getattr(intervention, part.name), model, intervention.hook_name)
-        check_strength(intervention.strength, model, intervention.hook_name)
+    name = intervention.hook_name
+    parts = (intervention.scope, intervention.strength, *parts_of(intervention))
+    for part in {id(part): part for part in parts}.values():
+        if hasattr(part, "edit"):
+            check_fits(part, model)
+        else:
+            check_part_fits(part, model, name)
+    for each in fields(intervention) if is_dataclass(intervention) else ():
+        _check_direction(getattr(intervention, each.name), model, name)
     if hasattr(intervention, "check_fits"):
         intervention.check_fits(model)
 
 
-def _check_part(value: Any, model: SteerableModel, hook_name: str) -> None:
+def _check_direction(value: Any, model: SteerableModel, hook_name: str) -> None:
     if isinstance(value, Direction):
         value.check_fits(model, hook_name)
     elif isinstance(value, Conceptor | TransportMap):

@@ -13,7 +13,7 @@ from tl_steer.interventions._protocol import Edit, Intervention
 from tl_steer.lens.context import Context
 from tl_steer.lens.hook_names import site_of, site_shape
 from tl_steer.lens.protocol import SteerableModel
-from tl_steer.scopes import Scope, reads_of
+from tl_steer.scopes import Scope
 from tl_steer.strengths import Strength
 
 _SITES = ("attn.hook_z", "attn.hook_q", "attn.hook_k", "attn.hook_v")
@@ -76,16 +76,6 @@ class OnHeads:
     def scope(self) -> Scope | slice:
         """Which tokens."""
         return self.intervention.scope
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        """What the wrapped intervention reads."""
-        return reads_of(self.intervention)
-
-    @property
-    def needs_context(self) -> bool:
-        """Whether the wrapped intervention asks about the pass."""
-        return bool(getattr(self.intervention, "needs_context", False))
 
     def check_fits(self, model: SteerableModel) -> None:
         """Refuse heads that the model lacks.

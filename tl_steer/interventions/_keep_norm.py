@@ -11,7 +11,7 @@ from tl_steer.interventions._projection import flat, like, norms
 from tl_steer.interventions._protocol import Edit, Intervention
 from tl_steer.lens.context import Context
 from tl_steer.lens.sites import ATTENTION_SITES
-from tl_steer.scopes import Scope, reads_of
+from tl_steer.scopes import Scope
 from tl_steer.strengths import Strength
 
 
@@ -58,16 +58,6 @@ class KeepNorm:
     def scope(self) -> Scope | slice:
         """Which tokens."""
         return self.intervention.scope
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        """What the wrapped intervention reads."""
-        return reads_of(self.intervention)
-
-    @property
-    def needs_context(self) -> bool:
-        """Whether the wrapped intervention asks about the pass."""
-        return bool(getattr(self.intervention, "needs_context", False))
 
     def edit(self) -> Edit:
         """Prepare ``h ↦ g(h) ‖h‖ / ‖g(h)‖``; norms and product in float32 or better."""

@@ -48,6 +48,7 @@ class Intervention(Protocol):
     may also have ``reads``, a tuple of hook names that its edit asks ``Context.read`` for,
     ``needs_context = True``, ``check_fits(model)`` to refuse more than models its directions were
     not read from, and, for settings per row beyond the strength, ``n_rows`` and ``rows(index)``.
+    One that wraps another in a field ``intervention`` need not hand any of these on.
     """
 
     @property

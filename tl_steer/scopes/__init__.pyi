@@ -7,15 +7,18 @@ from ._combined import (
     AllOf,
     AnyOf,
     Not,
-    check_scopes_fit as check_scopes_fit,
     leaves_prompt as leaves_prompt,
-    reads_of as reads_of,
 )
 from ._conditions import CosineAbove, ProjectionAbove
 from ._keys import Keys as Keys
 from ._keywords import Keywords, Regex
 from ._latched import Latched
 from ._nth_generated import NthGenerated
+from ._parts import (
+    check_part_fits as check_part_fits,
+    parts_of as parts_of,
+    reads_of as reads_of,
+)
 from ._per_prompt import PerPrompt
 from ._positions import (
     Positions,

@@ -8,7 +8,6 @@ from tl_steer.errors import SteerError
 from tl_steer.files.stored_names import stored_as
 from tl_steer.lens.context import Context
 from tl_steer.lens.places import Places
-from tl_steer.lens.protocol import SteerableModel
 from tl_steer.scopes._attention import Attention
 from tl_steer.scopes._positions import Scope
 from tl_steer.shapes import TokenMask
@@ -49,15 +48,6 @@ class AttendsTo:
         if not 0 <= above < 1:
             raise SteerError(f"AttendsTo, above={above:.4g}: a share from 0 to under 1, e.g. 0.2.")
         object.__setattr__(self, "above", above)
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        """The attention patterns."""
-        return self.attention.at
-
-    def check_fits(self, model: SteerableModel) -> None:
-        """Refuse a model that lacks one of the heads."""
-        self.attention.check_fits(model)
 
     def __call__(self, context: Context) -> TokenMask:
         """Mark the tokens of this pass."""

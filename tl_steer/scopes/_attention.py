@@ -67,6 +67,11 @@ class Attention:
         object.__setattr__(self, "heads", numbers)
         object.__setattr__(self, "strongest", strongest)
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The attention patterns."""
+        return self.at
+
     def check_fits(self, model: SteerableModel) -> None:
         """Refuse a model that lacks one of the heads."""
         require_heads(model, self.heads, self.at[0])

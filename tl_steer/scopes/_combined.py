@@ -10,7 +10,6 @@ from tl_steer.arguments import checked
 from tl_steer.errors import SteerError
 from tl_steer.files.stored_names import stored_as
 from tl_steer.lens.context import Context
-from tl_steer.lens.protocol import SteerableModel
 from tl_steer.scopes._characters import Characters
 from tl_steer.scopes._given import one_by_one
 from tl_steer.scopes._nth_generated import NthGenerated
@@ -48,15 +47,6 @@ class AllOf:
                 "AnyOf(…) marks what one of several scopes does."
             )
 
-    @property
-    def reads(self) -> tuple[str, ...]:
-        """What any of them reads."""
-        return reads_of(*self.scopes)
-
-    def check_fits(self, model: SteerableModel) -> None:
-        """Let each refuse what it was not made for."""
-        check_scopes_fit(model, *self.scopes)
-
     def __call__(self, context: Context) -> TokenMask:
         """Mark what all of them mark."""
         return torch.stack([context.mask(scope) for scope in self.scopes]).all(0)
@@ -77,15 +67,6 @@ class AnyOf:
     def __init__(self, *scopes: Scope | slice | Iterable[Scope | slice]) -> None:
         """Take scopes, conditions among them, or slices; or one list of them."""
         object.__setattr__(self, "scopes", _several(scopes, "AnyOf"))
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        """What any of them reads."""
-        return reads_of(*self.scopes)
-
-    def check_fits(self, model: SteerableModel) -> None:
-        """Let each refuse what it was not made for."""
-        check_scopes_fit(model, *self.scopes)
 
     def __call__(self, context: Context) -> TokenMask:
         """Mark what one of them marks."""
@@ -110,32 +91,10 @@ class Not:
         if self.scope in (everywhere, Positions()):
             raise SteerError("Not(everywhere) marks nothing.")
 
-    @property
-    def reads(self) -> tuple[str, ...]:
-        """What it reads."""
-        return reads_of(self.scope)
-
-    def check_fits(self, model: SteerableModel) -> None:
-        """Let it refuse what it was not made for."""
-        check_scopes_fit(model, self.scope)
-
     def __call__(self, context: Context) -> TokenMask:
         """Mark all real tokens but those."""
         marked: TokenMask = context.mask(self.scope)
         return context.real & ~marked
-
-
-def reads_of(*parts: object) -> tuple[str, ...]:
-    """Hook names that scopes, strengths or interventions want to see."""
-    return tuple(dict.fromkeys(name for part in parts for name in getattr(part, "reads", ())))
-
-
-def check_scopes_fit(model: SteerableModel, *scopes: object) -> None:
-    """Let scopes that have something to refuse do so, before the model runs."""
-    for scope in scopes:
-        check = getattr(scope, "check_fits", None)
-        if callable(check):
-            check(model)
 
 
 def leaves_prompt(scope: Scope) -> bool:

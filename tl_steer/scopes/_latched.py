@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from tl_steer.arguments import checked
 from tl_steer.files.stored_names import stored_as
 from tl_steer.lens.context import Context
-from tl_steer.lens.protocol import SteerableModel
-from tl_steer.scopes._combined import check_scopes_fit, reads_of
 from tl_steer.scopes._positions import Scope, as_scope
 from tl_steer.shapes import TokenMask
 
@@ -26,15 +24,6 @@ class Latched:
     def __init__(self, scope: Scope | slice) -> None:
         """Take a scope, a condition, or a slice."""
         object.__setattr__(self, "scope", as_scope(scope))
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        """What it reads."""
-        return reads_of(self.scope)
-
-    def check_fits(self, model: SteerableModel) -> None:
-        """Refuse a model that the scope was not made for."""
-        check_scopes_fit(model, self.scope)
 
     def __call__(self, context: Context) -> TokenMask:
         """Mark the tokens of this pass."""

@@ -11,7 +11,6 @@ from tl_steer.arguments import Words, checked
 from tl_steer.errors import SteerError
 from tl_steer.files.stored_names import stored_as
 from tl_steer.lens.context import Context
-from tl_steer.lens.protocol import SteerableModel
 from tl_steer.scopes._conditions import Condition
 from tl_steer.scopes._whole_prompt import require_whole_prompt
 from tl_steer.shapes import Acts, TokenMask
@@ -46,15 +45,6 @@ class PerPrompt:
     last: bool = field(default=False, kw_only=True)
     """Ask about the prompt's last token instead of the mean, as for directions that were read by
     ``LastToken()``."""
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        """What the condition reads."""
-        return self.condition.reads
-
-    def check_fits(self, model: SteerableModel) -> None:
-        """Refuse a model that the condition was not made for."""
-        self.condition.check_fits(model)
 
     def __call__(self, context: Context) -> TokenMask:
         """Mark all tokens of this pass, or none, row by row.

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from tl_steer.errors import SteerError
-from tl_steer.interventions import Edit, Intervention, n_rows
+from tl_steer.interventions import Edit, Intervention, n_rows, needs_context
 from tl_steer.lens.context import Context
 from tl_steer.lens.hook_names import needs_writing_in_place
 from tl_steer.lens.hook_points import HookFunction, points
@@ -43,7 +43,7 @@ class Step:
             edit=intervention.edit(),
             scope=scope,
             strength=strength,
-            needs_context=needs_context(intervention),
+            needs_context=follows_pass(intervention),
             keys=keys_of(intervention, scope, strength),
             _numbers=OnDevice(numbers),
         )
@@ -89,14 +89,14 @@ class Step:
         return torch.where(chosen.view(*chosen.shape, *[1] * (acts.ndim - 2)), edited, acts)
 
 
-def needs_context(intervention: Intervention) -> bool:
-    """Tell whether an intervention has to know which tokens a pass is about."""
+def follows_pass(intervention: Intervention) -> bool:
+    """Tell whether an intervention, its strength or its scope asks which tokens a pass is about."""
     strength = as_strength(intervention.strength, hook_name=intervention.hook_name)
     return (
         as_scope(intervention.scope) is not everywhere
         or not isinstance(strength, Numbers)
         or n_rows(intervention) is not None
-        or bool(getattr(intervention, "needs_context", False))
+        or needs_context(intervention)
     )
 
 

@@ -26,9 +26,9 @@ from tl_steer.lens.hook_points import HookFunction
 from tl_steer.lens.kept_cache import keep_cache
 from tl_steer.lens.protocol import SteerableModel, require_steerable
 from tl_steer.lens.timeline import Timeline
-from tl_steer.scopes import Scope, as_scope, check_scopes_fit, everywhere, leaves_prompt
+from tl_steer.scopes import Scope, as_scope, everywhere, leaves_prompt
 from tl_steer.steering._alike import rows_are_alike
-from tl_steer.steering._hooks import Board, needs_context, what_is_read
+from tl_steer.steering._hooks import Board, follows_pass, what_is_read
 from tl_steer.steering._layers import OneDose, OneStrength, divided
 from tl_steer.strengths import Strength
 
@@ -154,7 +154,6 @@ class Steering:
         for each in self.active:
             require_writable(model, each.hook_name)
             check_fits(each, model)
-            check_scopes_fit(model, each.scope)
         self._check_reads(model)
 
     def _check_reads(self, model: SteerableModel) -> None:
@@ -221,7 +220,7 @@ class Steering:
 
     def timeline(self, prompt_lengths: PromptLengths = None) -> Timeline | None:
         """Return what follows the model from pass to pass; ``None`` where nobody needs to."""
-        if not any(map(needs_context, self.active)):
+        if not any(map(follows_pass, self.active)):
             return None
         return Timeline(
             prompt_lengths=None if prompt_lengths is None else torch.as_tensor(prompt_lengths),

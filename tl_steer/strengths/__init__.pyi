@@ -13,7 +13,6 @@ from ._strength import (
     Strength,
     StrengthFunction as StrengthFunction,
     as_strength as as_strength,
-    check_fits as check_fits,
     chosen_rows as chosen_rows,
     evaluated as evaluated,
     require_rows as require_rows,

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from tl_steer.arguments import checked
 from tl_steer.lens.context import Context
 from tl_steer.lens.places import Places
-from tl_steer.lens.protocol import SteerableModel
 from tl_steer.scopes import Attention, Scope
 from tl_steer.shapes import Acts, TokenStrengths
 
@@ -43,15 +42,6 @@ class AttentionShare:
         """Take a scope, one pattern or layer or several, and heads; all of them by default."""
         object.__setattr__(self, "attention", Attention(keys, at, heads, strongest=strongest))
         object.__setattr__(self, "factor", factor)
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        """The attention patterns."""
-        return self.attention.at
-
-    def check_fits(self, model: SteerableModel, hook_name: str) -> None:
-        """Refuse a model that lacks one of the heads."""
-        self.attention.check_fits(model)
 
     def __call__(self, acts: Acts, context: Context) -> TokenStrengths:
         """Return the strength for each token of this pass."""

@@ -10,15 +10,12 @@ from tl_steer.arguments import checked
 from tl_steer.errors import MismatchError, SteerError
 from tl_steer.lens.context import Context
 from tl_steer.lens.on_device import OnDevice
-from tl_steer.lens.protocol import SteerableModel
-from tl_steer.scopes import reads_of
 from tl_steer.shapes import Acts, TokenStrengths
 from tl_steer.strengths._strength import (
     Numbers,
     Strength,
     StrengthFunction,
     as_strength,
-    check_fits,
     chosen_rows,
     evaluated,
     rows_of,
@@ -56,11 +53,6 @@ class Multiply:
             )
 
     @property
-    def reads(self) -> tuple[str, ...]:
-        """What any of them reads."""
-        return reads_of(*self.factors)
-
-    @property
     def n_rows(self) -> int | None:
         """How many rows it is made for; ``None`` when it serves any batch."""
         return next((n for n in map(rows_of, self.factors) if n is not None), None)
@@ -68,11 +60,6 @@ class Multiply:
     def rows(self, index: Sequence[int]) -> "Multiply":
         """Keep what the factors say of some rows, in the order asked for."""
         return Multiply(*(chosen_rows(each, index) for each in self.factors))
-
-    def check_fits(self, model: SteerableModel, hook_name: str) -> None:
-        """Let the factors refuse what they were not made for."""
-        for each in self.factors:
-            check_fits(each, model, hook_name)
 
     @cached_property
     def _prepared(self) -> list[OnDevice | StrengthFunction]:

@@ -142,7 +142,6 @@ class ProbeGated:
                 f"{self.probe.hook_name}: the mean norm of the probe's activations is not known, "
                 "so that massive ones cannot be told; use massive=None."
             )
-        self._product.check_fits(model, hook_name)
 
     @cached_property
     def _product(self) -> Multiply:

@@ -10,7 +10,6 @@ from torch import Tensor
 from tl_steer.arguments import Words
 from tl_steer.errors import MismatchError, NonFiniteError, SteerError
 from tl_steer.lens.context import Context
-from tl_steer.lens.protocol import SteerableModel
 from tl_steer.shapes import Acts, TokenStrengths
 
 StrengthFunction = Callable[[Acts, Context], TokenStrengths]
@@ -108,13 +107,6 @@ def require_rows(index: Sequence[int], n_rows: int) -> None:
         raise MismatchError(
             f"rows {list(index)[:8]} were asked for; there are settings for rows 0 to {n_rows - 1}."
         )
-
-
-def check_fits(strength: Any, model: SteerableModel, hook_name: str) -> None:
-    """Let a strength that has something to refuse do so."""
-    check = getattr(strength, "check_fits", None)
-    if callable(check):
-        check(model, hook_name)
 
 
 def evaluated(strength: Any, acts: Acts, context: Context, *, hook_name: str) -> TokenStrengths:
