@@ -17,6 +17,7 @@ from tl_steer.scopes import (
     ProjectionAbove,
     Sentences,
     fit_threshold,
+    reads_of,
     role,
 )
 from tl_steer.strengths import AttentionShare
@@ -45,7 +46,7 @@ def marked(scope: Any, text: str) -> list[str]:
     told: list[torch.Tensor] = []
 
     class Listening:
-        reads = getattr(scope, "reads", ())
+        reads = reads_of(scope)
 
         def __call__(self, context: Context) -> torch.Tensor:
             told.append(scope(context)[0])

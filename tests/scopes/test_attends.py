@@ -21,6 +21,7 @@ from torch import Tensor
 import tl_steer as ts
 from tl_steer.errors import HookNameError, MismatchError, SteerError
 from tl_steer.lens.context import Context
+from tl_steer.scopes import check_part_fits
 from tl_steer.scopes._attends import AttendsTo
 from tl_steer.scopes._attention import Attention
 from tl_steer.scopes._conditions import ProjectionAbove
@@ -163,4 +164,4 @@ def test_what_is_no_attention_is_refused(model: Any) -> None:
             ts.scopes.Not(ProjectionAbove(direction(model, WRITE), above=0.0)), PATTERN, above=0.1
         )
     with pytest.raises(HookNameError, match="no head 4; this model has heads 0 to 3"):
-        AttendsTo(COMMON, PATTERN, [0, 4], above=0.1).check_fits(model)
+        check_part_fits(AttendsTo(COMMON, PATTERN, [0, 4], above=0.1), model, PATTERN)

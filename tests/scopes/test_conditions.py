@@ -14,6 +14,7 @@ import tl_steer as ts
 from tl_steer.directions import Provenance
 from tl_steer.errors import MismatchError, NonFiniteError, SteerError
 from tl_steer.lens.context import Context
+from tl_steer.scopes import check_part_fits, reads_of
 from tl_steer.scopes._conditions import CosineAbove, ProjectionAbove
 from tl_steer.scopes._latched import Latched
 from tl_steer.scopes._nth_generated import NthGenerated
@@ -41,7 +42,7 @@ def masks(model: Any, scope: Any, at: str = WRITE) -> Tensor:
         return context.positions < -1
 
     batch = batch_of(model)
-    hears = replace(ts.Add(direction(model, at), 1.0), scope=_Reading(listening, scope.reads))
+    hears = replace(ts.Add(direction(model, at), 1.0), scope=_Reading(listening, reads_of(scope)))
     with ts.steer(model, hears), torch.no_grad():
         model(batch.tokens, attention_mask=batch.real.long())
     return told[0]
@@ -211,8 +212,8 @@ def test_what_does_not_fit_is_refused(model: Any) -> None:
             kind(0 * along, above=0.0)
         wrong = replace(along, vector=torch.ones(3))
         with pytest.raises(MismatchError, match=READ):
-            PerPrompt(kind(wrong, above=0.0)).check_fits(model)
+            check_part_fits(PerPrompt(kind(wrong, above=0.0)), model, WRITE)
         gated = ts.Add(direction(model, WRITE), 1.0, scope=kind(wrong, above=0.0))
         with pytest.raises(MismatchError), ts.steer(model, gated):
             model("a movie")
-        Latched(kind(along, above=0.0)).check_fits(model)
+        check_part_fits(Latched(kind(along, above=0.0)), model, WRITE)

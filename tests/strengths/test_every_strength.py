@@ -23,6 +23,7 @@ from strengths_of import PROBED, SITE, STRENGTHS, as_needed, ellipsoid, hold
 
 import tl_steer as ts
 from tl_steer.lens.context import Context
+from tl_steer.scopes import reads_of
 from tl_steer.strengths._dose import Dose
 from tl_steer.strengths._hold_projection import HoldProjection
 from tl_steer.strengths._in_distribution import WithinDistribution
@@ -166,7 +167,7 @@ class Spy:
     """A strength that keeps what another one says."""
 
     def __init__(self, inner: Any) -> None:
-        self.inner, self.reads = inner, getattr(inner, "reads", ())
+        self.inner, self.reads = inner, reads_of(inner)
         self.seen: list[torch.Tensor] = []
 
     def __call__(self, acts: torch.Tensor, context: Context) -> torch.Tensor:

@@ -58,7 +58,7 @@ def with_strength(intervention: Any, strength: Strength) -> Any:
 
 
 def needs_context(intervention: Any) -> bool:
-    """Tell whether its edit asks about the pass: its own ``needs_context``, or that of the wrapped."""
+    """Tell whether its edit, or that of what it wraps, asks about the pass."""
     own, inner = getattr(intervention, "needs_context", None), wrapped(intervention)
     return inner is not None and needs_context(inner) if own is None else bool(own)
 

@@ -23,7 +23,7 @@ def parts_of(thing: object) -> Iterator[object]:
 
 
 def reads_of(*things: object) -> tuple[str, ...]:
-    """Hook names that scopes, strengths or interventions read: their own ``reads``, or their parts'."""
+    """Hook names that scopes, strengths or interventions, or their parts, read."""
     return tuple(dict.fromkeys(name for thing in things for name in _reads(thing)))
 
 
