@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 
 from tl_steer.arguments import Measured, Seed, checked, means
-from tl_steer.directions._given import given
+from tl_steer.directions._given import Parts, given
 from tl_steer.directions._instead import instead_of_direction
 from tl_steer.directions._provenance import Provenance
+from tl_steer.directions._storage import load, save
 from tl_steer.directions._vectors import at_rest, in_words, require_norm, without_rounding
-from tl_steer.errors import HookNameError, MismatchError, NonFiniteError
+from tl_steer.errors import FileError, HookNameError, MismatchError, NonFiniteError
 from tl_steer.files.characters import HALF
 from tl_steer.files.stored_names import stored_as
 from tl_steer.lens.hook_names import layer_of, site_shape
@@ -92,6 +93,10 @@ class Direction:
         scales = {} if scale is None else {at: scale}
         (parts,) = given({at: vector}, model=model, scales=scales, method=method, source=source)
         return cls(*parts)
+
+    @property
+    def _parts(self) -> Parts:
+        return self.vector, self.hook_name, self.scale, self.provenance
 
     @property
     def layer(self) -> int:
@@ -221,9 +226,7 @@ class Direction:
 
     def save(self, path: str | Path) -> Path:
         """Write this direction to a ``.safetensors`` file."""
-        from tl_steer.directions._storage import save
-
-        return save({self.hook_name: self}, path)
+        return save({self.hook_name: self._parts}, path)
 
     @classmethod
     def load(cls, path: str | Path) -> "Direction":
@@ -232,9 +235,13 @@ class Direction:
         Raises:
             StorageError: For a file that cannot be read, is damaged, or holds several directions.
         """
-        from tl_steer.directions._storage import load_one
-
-        return load_one(path)
+        found = load(path, cls)
+        if len(found) > 1:
+            raise FileError(
+                f"{path} holds {len(found)} directions. Load them all and take one: "
+                f"Directions.load(…)[{next(iter(found))!r}]."
+            )
+        return next(iter(found.values()))
 
     def __repr__(self) -> str:
         """One line: what, where, how large, from what."""

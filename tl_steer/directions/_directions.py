@@ -8,6 +8,7 @@ from typing import Annotated, Any, overload
 from tl_steer.arguments import Words, checked, means
 from tl_steer.directions._direction import Direction
 from tl_steer.directions._given import given
+from tl_steer.directions._storage import load, save
 from tl_steer.errors import HookNameError, SteerError
 from tl_steer.frozen import FrozenDict
 from tl_steer.lens.hook_names import site_of
@@ -125,16 +126,12 @@ class Directions(Mapping[str, Direction]):
 
     def save(self, path: str | Path) -> Path:
         """Write all of them, with their provenance, to one ``.safetensors`` file."""
-        from tl_steer.directions._storage import save
-
-        return save(self, path)
+        return save({name: each._parts for name, each in self.items()}, path)
 
     @classmethod
     def load(cls, path: str | Path) -> "Directions":
         """Read a file that :meth:`save` wrote; nothing in it is executed."""
-        from tl_steer.directions._storage import load
-
-        return load(path)
+        return cls(load(path, Direction))
 
     def __repr__(self) -> str:
         """One line a direction."""

@@ -1,16 +1,15 @@
 """Directions on disk: one safetensors file, tensors by hook name, the rest as JSON beside them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
-from tl_steer.directions._direction import Direction
-from tl_steer.directions._directions import Directions
+from tl_steer.directions._given import Parts
 from tl_steer.directions._provenance import Provenance
 from tl_steer.errors import FileError, StorageError
 from tl_steer.files.json_files import parsed_object
@@ -19,6 +18,8 @@ from tl_steer.files.restoring import restored
 from tl_steer.files.tensors import read_tensors
 from tl_steer.files.writing import write_whole
 from tl_steer.lens.protocol import ModelInfo
+
+Made = TypeVar("Made")
 
 _KEY = "tl_steer"
 _FORMAT = 1
@@ -29,11 +30,11 @@ _FOREIGN = (
 )
 
 
-def save(directions: Mapping[str, Direction], path: AnyPath) -> Path:
+def save(directions: Mapping[str, Parts], path: AnyPath) -> Path:
     """Write directions so that a reader never sees half a file.
 
     Args:
-        directions: At least one.
+        directions: The parts of at least one, by hook name.
         path: Ends with ``.safetensors``; an older file of that name is replaced.
 
     Raises:
@@ -45,17 +46,21 @@ def save(directions: Mapping[str, Direction], path: AnyPath) -> Path:
     if not directions:
         raise StorageError(f"{target}: there is no direction to save.")
     about = {
-        name: {"scale": each.scale, "hook_name": each.hook_name, **asdict(each.provenance)}
-        for name, each in directions.items()
+        name: {"scale": scale, "hook_name": hook_name, **asdict(provenance)}
+        for name, (_, hook_name, scale, provenance) in directions.items()
     }
     header = {_KEY: json.dumps({"format": _FORMAT, "directions": about})}
-    tensors = {name: each.vector.contiguous() for name, each in directions.items()}
+    tensors = {name: vector.contiguous() for name, (vector, *_) in directions.items()}
     data = to_bytes(tensors, metadata=header)
     return write_whole(target, data)
 
 
-def load(path: AnyPath) -> Directions:
-    """Read directions from a file.
+def load(path: AnyPath, make: Callable[..., Made]) -> dict[str, Made]:
+    """Read directions from a file, by hook name.
+
+    Args:
+        path: What :func:`save` wrote.
+        make: Makes a direction of its parts; what it refuses is said of the file.
 
     Raises:
         FileError: For a file that is missing, damaged, not safetensors, not tl_steer's, or from
@@ -81,28 +86,15 @@ def load(path: AnyPath) -> Directions:
     with naming(source):
         if not isinstance(described, dict):
             raise FileError("its description is not complete: no directions are in it.")
-        found = {name: _direction(name, about, tensors) for name, about in described.items()}
+        found = {name: _direction(name, about, tensors, make) for name, about in described.items()}
     if not found:
         raise FileError(f"{source}: there is no direction in it.")
-    return Directions(found)
+    return found
 
 
-def load_one(path: AnyPath) -> Direction:
-    """Read the direction of a file that holds one.
-
-    Raises:
-        FileError: As :func:`load`, and for a file with several.
-    """
-    several = load(path)
-    if len(several) > 1:
-        raise FileError(
-            f"{path}: {len(several)} directions are in it. Directions.load(…) reads them all; take "
-            f"one by its hook name, such as Directions.load(…)[{next(iter(several))!r}]."
-        )
-    return next(iter(several.values()))
-
-
-def _direction(name: str, about: Any, tensors: dict[str, Tensor]) -> Direction:
+def _direction(
+    name: str, about: Any, tensors: dict[str, Tensor], make: Callable[..., Made]
+) -> Made:
     where = f"its description is not complete: {name}"
     if not isinstance(about, dict) or name not in tensors:
         raise FileError(f"{where} has no numbers, or nothing is said of them.")
@@ -119,6 +111,6 @@ def _direction(name: str, about: Any, tensors: dict[str, Tensor]) -> Direction:
     if not isinstance(hook_name, str):
         raise FileError(f"{where}: no hook name.")
     try:
-        return Direction(vector, hook_name, float(scale), provenance)
+        return make(vector, hook_name, float(scale), provenance)
     except OverflowError as error:
         raise FileError(f"{where}: its scale is beyond all numbers.") from error
