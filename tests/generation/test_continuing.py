@@ -130,6 +130,23 @@ def test_conditions_that_share_a_batch_are_what_they_are_alone(model: Any) -> No
     assert found.of("off").texts == found.of("none").texts != found.of("one").texts
 
 
+def test_what_is_asked_about_prompts_is_asked_in_a_shared_batch(model: Any) -> None:
+    d = direction(model, AT)
+    film = ts.scopes.Latched(ts.Keywords("film"))
+    always = ts.scopes.PerPrompt(ts.scopes.ProjectionAbove(d, above=-1e6))
+    conditions = {"none": None} | {
+        name: ts.Steering(ts.Add(d, 9.0, scope=ts.scopes.AllOf(scope, ts.generated)))
+        for name, scope in {"after a word": film, "of a prompt": always}.items()
+    }
+    found = ts.compare(model, ["the film was", *TEXTS], conditions, SAMPLED, progress=False)
+    for name in ("after a word", "of a prompt"):
+        alone = ts.generate(
+            model, ["the film was", *TEXTS], conditions[name], SAMPLED, progress=False
+        )
+        assert found.of(name).frame["tokens"].tolist() == alone.frame["tokens"].tolist()
+        assert found.of(name).texts[:3] != found.of("none").texts[:3]
+
+
 def test_what_went_wrong_is_said_of_one_row(model: Any) -> None:
     d = direction(model, AT)
     conditions = {"fine": None, "far": ts.Steering(ts.Custom(lambda acts, context: acts / 0, AT))}

@@ -7,7 +7,7 @@ from ._combined import (
     AllOf,
     AnyOf,
     Not,
-    leaves_prompt as leaves_prompt,
+    passes_over_prompt as passes_over_prompt,
 )
 from ._conditions import CosineAbove, ProjectionAbove
 from ._keys import Keys as Keys

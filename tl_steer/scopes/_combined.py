@@ -106,6 +106,24 @@ def leaves_prompt(scope: Scope) -> bool:
     return scope is generated or isinstance(scope, NthGenerated)
 
 
+def passes_over_prompt(scope: Scope) -> bool:
+    """Tell whether a scope surely marks no token of the prompt, and asks nothing about them.
+
+    ``AllOf(Latched(…), generated)`` and ``AllOf(PerPrompt(…), generated)`` have to see the prompt
+    while it is read, to know of its words or activations afterwards.
+    """
+    return leaves_prompt(scope) and _goes_by_place(scope)
+
+
+def _goes_by_place(scope: Scope) -> bool:
+    if isinstance(scope, AllOf | AnyOf):
+        return all(map(_goes_by_place, scope.scopes))
+    if isinstance(scope, Not):
+        return _goes_by_place(scope.scope)
+    places = (everywhere, generated, prompt, last_prompt_token)
+    return isinstance(scope, Positions | NthGenerated) or scope in places
+
+
 def stays_in_prompt(scope: Scope) -> bool:
     """Tell whether a scope surely marks no generated token."""
     if isinstance(scope, AllOf):

@@ -26,7 +26,7 @@ from tl_steer.lens.hook_points import HookFunction
 from tl_steer.lens.kept_cache import keep_cache
 from tl_steer.lens.protocol import SteerableModel, require_steerable
 from tl_steer.lens.timeline import Timeline
-from tl_steer.scopes import Scope, as_scope, everywhere, leaves_prompt
+from tl_steer.scopes import Scope, as_scope, everywhere, passes_over_prompt
 from tl_steer.steering._alike import rows_are_alike
 from tl_steer.steering._hooks import Board, follows_pass, what_is_read
 from tl_steer.steering._layers import OneDose, OneStrength, divided
@@ -205,10 +205,11 @@ class Steering:
     def reads_prompts_alike(self) -> bool:
         """Whether rows of one prompt surely leave it in the same state, whatever their settings.
 
-        So it is where nothing acts on prompts, and strengths are numbers, which remember nothing.
+        So it is where nothing acts on prompts or asks about them, and strengths are numbers, which
+        remember nothing.
         """
         return all(
-            leaves_prompt(as_scope(each.scope)) and not callable(each.strength)
+            passes_over_prompt(as_scope(each.scope)) and not callable(each.strength)
             for each in self.active
         )
 
