@@ -154,10 +154,18 @@ def arguments(session: nox.Session, transformer_lens: str) -> None:
 
 @nox.session(venv_backend="none")
 def notebooks(session: nox.Session) -> None:
-    """The notebooks, executed from top to bottom."""
+    """The notebooks, executed from top to bottom, and as they are stored."""
     programs = environment(session, NEWEST)
     session.env["OMP_NUM_THREADS"] = "1"
     run(session, programs, "pytest", *WORKERS, "tests/test_notebooks.py")
+
+
+@nox.session(venv_backend="none")
+def store_notebooks(session: nox.Session) -> None:
+    """Execute notebooks and store them with their outputs; all, or `-- notebooks/01….ipynb`."""
+    programs = environment(session, NEWEST)
+    which = session.posargs or [str(path) for path in sorted(ROOT.glob("notebooks/*.ipynb"))]
+    run(session, programs, "python", "tests/stored_notebooks.py", *which)
 
 
 @nox.session(venv_backend="none")
