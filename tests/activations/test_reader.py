@@ -2,10 +2,13 @@ from typing import Any
 
 import pytest
 import torch
+from making import shared_model
 from models import WORDS, hf_gpt2, hf_llama, tokenizer
 
 import tl_steer as ts
+from tl_steer.activations import _reader
 from tl_steer.errors import NonFiniteError
+from tl_steer.lens.hook_points import attach, points
 from tl_steer.lens.loading import wrap
 
 AT = "blocks.1.hook_resid_post"
@@ -52,3 +55,27 @@ def test_nan_is_told_with_its_hook_point(architecture: str, moments_only: bool) 
     # Before the broken block, nothing is wrong.
     found = ts.capture(model, SET, at="blocks.{0,1}.hook_resid_post", progress=False)
     assert bool(found[AT].isfinite().all())
+
+
+def passes_of(model: Any) -> tuple[list[int], Any]:
+    rows: list[int] = []
+    point = points(model, ["blocks.0.hook_resid_pre"])["blocks.0.hook_resid_pre"]
+    return rows, attach(point, lambda acts, hook: rows.append(len(acts)))
+
+
+def test_no_text_is_read_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = shared_model("bridge", "llama")
+    texts = [" ".join(WORDS[start : start + 3 + start % 5]) for start in range(20)]
+    found = []
+    for room, twice in ((_reader._KEPT_BYTES, 0), (0, 16)):
+        monkeypatch.setattr(_reader, "_KEPT_BYTES", room)
+        rows, hook = passes_of(model)
+        try:
+            found.append(ts.capture(model, texts, at="blocks.*.hook_resid_post", progress=False))
+        finally:
+            hook.remove()
+        assert sum(rows) == len(texts) + twice
+    for name in found[0].hook_names:
+        assert torch.equal(found[0].text_index[name], found[1].text_index[name])
+        torch.testing.assert_close(found[0][name], found[1][name], atol=1e-5, rtol=1e-5)
+    assert found[0].left_out.equals(found[1].left_out)

@@ -2,7 +2,9 @@
 
 import copy
 import gc
+import pickle
 import weakref
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -43,6 +45,24 @@ def test_no_tensor_is_its_own(bridge: Any) -> None:
     theirs = {id(each) for each in (*bridge.parameters(), *bridge.buffers())}
     plain = host.plain.module
     assert {id(each) for each in (*plain.parameters(), *plain.buffers())} <= theirs
+
+
+def pickled(model: Any) -> Any:
+    """What comes of pickling a model: how much, or why not; some bridges hold local classes."""
+    try:
+        return len(pickle.dumps(model))
+    except (AttributeError, TypeError, pickle.PicklingError) as error:
+        return str(error)
+
+
+def test_a_model_is_saved_as_without_it(tmp_path: Path) -> None:
+    model = own_model("bridge")
+    found = []
+    for _ in range(2):
+        torch.save(model.state_dict(), tmp_path / "weights.pt")
+        found.append((pickled(model), (tmp_path / "weights.pt").stat().st_size))
+        assert written(model, "twin").path == "twin"
+    assert found[0] == found[1]
 
 
 def test_random_numbers_are_left_alone(bridge: Any) -> None:

@@ -52,7 +52,7 @@ def capture(
     Texts are sorted by length and run in batches bounded by memory; a batch that does not fit is
     halved. The model stops at the last block that is needed. Batches, order and padding change
     nothing but rounding: the median norm that massive activations are measured against is taken
-    over a few texts that are chosen by their content, in a pass of its own.
+    over a few texts that are chosen by their content and read first.
 
     Args:
         model: Any TransformerLens model; it is left as it was. Hooks that sit on it act, so that
@@ -95,8 +95,7 @@ def capture(
         host = host_for(model, names)
     reader = Reader(host, names, plain, rows, read, leave_out)
     limit = _max_tokens(model, names) if max_tokens is None else max_tokens
-    batches = _batches(rows, range(len(rows)), limit)
-    for batch in batches:
+    for batch in _batches(rows, range(len(rows)), limit):
         reader.check(batch)
     is_positive = None if contrast is None else torch.tensor(contrast.labels)
     collector = Collector(names, is_positive, moments_only)
@@ -104,8 +103,13 @@ def capture(
         torch.inference_mode(),
         tqdm(total=len(plain), desc="capture", unit="text", disable=not progress) as bar,
     ):
-        reader.calibrate(_batches(rows, _by_content(plain, _CALIBRATION_TEXTS), limit))
-        for batch in batches:
+        calibration = _batches(rows, _by_content(plain, _CALIBRATION_TEXTS), limit)
+        left = set(range(len(rows)))
+        for part, result in reader.calibrate(calibration):
+            collector.add(result)
+            left.difference_update(part)
+            bar.update(len(part))
+        for batch in _batches(rows, sorted(left), limit):
             for part, result in halving(reader.run, batch):
                 collector.add(result)
                 bar.update(len(part))

@@ -22,6 +22,11 @@ from tl_steer.lens.protocol import Host, device_of, overflow_advice
 from tl_steer.lens.tokens import Batch, Span, TokenIds, pad, pad_id, spans
 from tl_steer.shapes import Acts, Examples, TokenMask
 
+Keep = Callable[[str, Acts], None]
+"""Takes what stands at a hook point, by its name."""
+
+_KEPT_BYTES = 48 * 2**20
+
 
 @dataclass(frozen=True, eq=False)
 class AtHookPoint:
@@ -55,6 +60,22 @@ class _OnDevice:
     finite: Tensor
 
 
+@dataclass(frozen=True, eq=False)
+class _Usual:
+    """What a batch gave while it was not yet known which activations are massive."""
+
+    norms: dict[str, Tensor]
+    """Of ordinary tokens, by hook name."""
+
+    acts: dict[str, Tensor]
+    """Of all tokens; not all hook points, or none, where that would be too much."""
+
+    def show(self, batch: Batch, keep: Keep) -> None:
+        """Show them once more."""
+        for name, acts in self.acts.items():
+            keep(name, acts)
+
+
 @dataclass(eq=False)
 class Reader:
     """Reads texts, some at a time."""
@@ -67,6 +88,8 @@ class Reader:
     leave_out: LeaveOut
     medians: dict[str, float] = field(default_factory=dict)
     """Median norm of ordinary tokens, by hook name; see :meth:`calibrate`."""
+    _room: int = 0
+    """Bytes that may yet be kept; negative where it was too much."""
 
     @cached_property
     def _points(self) -> dict[str, Any]:
@@ -86,15 +109,29 @@ class Reader:
         tokens = self._tokens(index, batch, self._by_position(batch), self._spans(index))
         return self._mask(tokens)
 
-    def calibrate(self, batches: Sequence[list[int]]) -> None:
-        """Measure the median norms that massive activations are told by."""
+    def calibrate(
+        self, batches: Sequence[list[int]]
+    ) -> Iterator[tuple[list[int], dict[str, AtHookPoint]]]:
+        """Measure the median norms that massive activations are told by.
+
+        Args:
+            batches: Of the texts that they are measured on.
+
+        Yields:
+            Texts, and what :meth:`run` would give for them, where their activations were small
+            enough to be kept until the medians were known: these texts need no other pass.
+        """
         if self.leave_out.massive is None:
             return
-        pieces = [found for batch in batches for _, found in halving(self._usual_norms, batch)]
+        self._room = _KEPT_BYTES
+        pieces = [each for batch in batches for each in halving(self._usual, batch)]
         self.medians = {
-            name: float(torch.cat([found[name] for found in pieces]).median())
+            name: float(torch.cat([found.norms[name] for _, found in pieces]).median())
             for name in self.names
         }
+        while self._room >= 0 and pieces:
+            index, found = pieces.pop(0)
+            yield index, self._read(index, found.show)
 
     def run(self, index: list[int]) -> dict[str, AtHookPoint]:
         """Run some texts through the model.
@@ -103,6 +140,12 @@ class Reader:
             NonFiniteError: For NaN or infinity, with the hook point.
             DataError: For a text of which no token is left at a hook point.
         """
+        return self._read(index, self._run)
+
+    def _read(
+        self, index: Sequence[int], show: Callable[[Batch, Keep], None]
+    ) -> dict[str, AtHookPoint]:
+        """Read some texts off what is shown of them, hook point by hook point."""
         batch = self._batch(index).to(device_of(self.model))
         reasons = self.leave_out.by_position(self.model, batch)
         by_position = self._by_position(batch)
@@ -126,17 +169,20 @@ class Reader:
                 finite=torch.isfinite(chosen).all(),
             )
 
-        self._run(batch, keep)
+        show(batch, keep)
         by_reason = {reason: int(mask.sum()) for reason, mask in reasons.items()}
         return {name: self._finish(name, index, found[name], by_reason) for name in self.names}
 
-    def _usual_norms(self, index: Sequence[int]) -> dict[str, Tensor]:
+    def _usual(self, index: Sequence[int]) -> "_Usual":
         batch = self._batch(index).to(device_of(self.model))
         usual = batch.real & ~self._by_position(batch)
-        found: dict[str, Tensor] = {}
+        found = _Usual({}, {})
 
         def keep(name: str, acts: Acts) -> None:
-            found[name] = norms_of(acts)[usual]
+            found.norms[name] = norms_of(acts)[usual]
+            self._room -= acts.nbytes
+            if self._room >= 0:
+                found.acts[name] = acts.clone()
 
         self._run(batch, keep)
         return found
@@ -218,13 +264,13 @@ class Reader:
                 "or leave out less (leave_out=LeaveOut(first=False, massive=None))."
             )
 
-    def _run(self, batch: Batch, keep: Callable[[str, Acts], None]) -> None:
+    def _run(self, batch: Batch, keep: Keep) -> None:
         with held(self.model), _listening(self._points, keep):
             run_to_layer(self.model, batch, max(layer_of(name) for name in self.names))
 
 
 @contextmanager
-def _listening(found: Mapping[str, Any], keep: Callable[[str, Acts], None]) -> Iterator[None]:
+def _listening(found: Mapping[str, Any], keep: Keep) -> Iterator[None]:
     def listener(name: str) -> Callable[..., None]:
         def function(acts: Tensor, hook: Any) -> None:
             keep(name, acts)

@@ -96,6 +96,20 @@ def _doctor(parsed: argparse.Namespace) -> None:
     _show(parsed, doctor(with_model=not parsed.without_model))
 
 
+def _bench(parsed: argparse.Namespace) -> None:
+    from tl_steer.cli.bench import QUICK, WHOLE, bench
+
+    found = bench(
+        parsed.model,
+        parsed.device,
+        QUICK if parsed.quick else WHOLE,
+        rounds=parsed.rounds,
+        threads=parsed.threads,
+        into=parsed.into,
+    )
+    _show(parsed, found)
+
+
 def _demo(parsed: argparse.Namespace) -> None:
     # Imported here: --help has no need of them.
     if parsed.full:
@@ -196,6 +210,11 @@ def _own_commands(commands: Any) -> None:
         commands, "doctor", _doctor, "whether this installation does what it should", model=False
     )
     doctor.add_argument("--without-model", action="store_true", help="look at versions only")
+    bench = _own(commands, "bench", _bench, "how fast it is here, beside plain transformers")
+    bench.add_argument("--quick", action="store_true", help="less text: minutes, not an hour")
+    bench.add_argument("--rounds", type=int, default=7, help="how often (default: %(default)s)")
+    bench.add_argument("--threads", type=int, default=1, help="of the processor (%(default)s)")
+    bench.add_argument("--into", type=Path, help="a Markdown file to write the table into")
 
 
 def _own(

@@ -1,8 +1,11 @@
 """The model that a command is about."""
 
 from pathlib import Path
+from typing import Any
 
-from tl_steer.data import packaged_model
+import torch
+
+from tl_steer.data import packaged_model, packaged_model_dir
 from tl_steer.lens.loading import load_hub, load_local
 from tl_steer.lens.protocol import SteerableModel
 
@@ -24,3 +27,13 @@ def model_of(name: str, device: str | None) -> SteerableModel:
     if Path(name).is_dir():
         return load_local(name, device=device)
     return load_hub(name, device=device)
+
+
+def plain_of(name: str, device: str | None) -> Any:
+    """Load the same model as plain transformers does, in float32, with weights of its own."""
+    from transformers import AutoModelForCausalLM
+
+    folder = packaged_model_dir() if name == PACKAGED else name
+    plain: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    where = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    return plain.to(where).eval()

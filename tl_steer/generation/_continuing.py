@@ -11,6 +11,7 @@ from torch import Tensor
 from tl_steer.batching import default_max_tokens, halving, length_sorted
 from tl_steer.errors import NonFiniteError
 from tl_steer.generation._sampling import Sampling, draw_tokens
+from tl_steer.generation._written import Written
 from tl_steer.lens.cache_names import pass_cache_on
 from tl_steer.lens.forward import Decoder
 from tl_steer.lens.holding import held
@@ -115,38 +116,41 @@ class Writer:
         first, reader = _read_together(asked)
         reading = None if own is None else own.rows(first)
         prompts = pad([asked[row].prompt for row in first], side="left", pad_id=pad_id(self.model))
-        tokens: list[Tensor] = []
-        log_probs: list[Tensor] = []
+        written = Written(len(index), self.sampling.max_new_tokens, ends)
         with held(self.model), _around(self.model, reading, self.marked) as live:
             decoder, logits = Decoder.begin(self.model, prompts.to(device), cached=self.cached)
             self.cached = decoder.cached
-            if reader != list(range(len(first))):
-                decoder.select(reader)
-                logits = logits[reader]
-                if live is not None and own is not None:
-                    live.select(reader, own)
-            finished = torch.zeros(len(index), dtype=torch.bool, device=device)
-            for step in range(self.sampling.max_new_tokens):
-                if step:
-                    logits = decoder.step(tokens[-1][:, None])
-                self._require_finite(logits, step, index)
-                drawn = draw_tokens(self.sampling, logits, uniform[:, step])
-                chosen = logits.float().gather(1, drawn[:, None])[:, 0]
-                log_probs.append(chosen - logits.float().logsumexp(-1))
-                tokens.append(drawn)
-                finished |= torch.isin(drawn, ends)
-                if bool(finished.all()):
-                    break
-        several = zip(
-            torch.stack(tokens, 1).tolist(), torch.stack(log_probs, 1).tolist(), strict=True
-        )
-        return [_continuation(ids, logs, set(ends.tolist())) for ids, logs in several]
 
-    def _require_finite(self, logits: Tensor, step: int, index: Sequence[int]) -> None:
-        fine = torch.isfinite(logits).all(-1)
-        if bool(fine.all()):
+            def go_on_with(rows: list[int], settings: Steering | None) -> None:
+                decoder.select(rows)
+                if live is not None and settings is not None:
+                    live.select(rows, settings)
+
+            if reader != list(range(len(first))):
+                go_on_with(reader, own)
+                logits = logits[reader]
+            for step in range(self.sampling.max_new_tokens):
+                drawn = draw_tokens(self.sampling, logits, uniform[:, step])
+                written.add(step, logits, drawn)
+                if written.is_time(step):
+                    self._require_finite(written, index)
+                    going = written.look()
+                    if not going:
+                        break
+                    if len(going) < len(drawn):
+                        written.go_on_with(going)
+                        go_on_with(going, None if own is None else own.rows(written.going))
+                        drawn, uniform = drawn[going], uniform[going]
+                if step + 1 < self.sampling.max_new_tokens:
+                    logits = decoder.step(drawn[:, None])
+        self._require_finite(written, index)
+        return [_continuation(ids, logs, set(ends.tolist())) for ids, logs in written.texts()]
+
+    def _require_finite(self, written: Written, index: Sequence[int]) -> None:
+        failed = written.failed()
+        if failed is None:
             return
-        number = index[int((~fine).nonzero()[0])]
+        number, step = index[failed[0]], failed[1]
         row = self.requests[number]
         prompt = self.model.tokenizer.decode(row.prompt)
         acts = [] if self.steering is None else [*self.steering.rows([number]).active]

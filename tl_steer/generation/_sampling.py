@@ -149,7 +149,8 @@ def _among(
     kept = (cumulative - probabilities) < sampling.top_p
     total = (probabilities * kept).sum(-1) if sampling.top_p < 1 else torch.ones_like(uniform)
     beneath = (cumulative <= (uniform * total)[:, None]) & kept
-    chosen = beneath.sum(-1).clamp(max=kept.sum(-1) - 1)
+    # Of logits that are not finite none may be kept, and what is drawn has to be a token even so.
+    chosen = beneath.sum(-1).clamp(max=kept.sum(-1) - 1).clamp(min=0)
     reached = sampling.top_p if sampling.top_p < 1 else uniform
     decided = cumulative[:, -1] > reached
     return tokens.gather(1, chosen[:, None])[:, 0], decided

@@ -117,7 +117,13 @@ class Twin:
         if "logits_to_keep" in self.plain.accepted:
             settings["logits_to_keep"] = 1
         found = self._run(tokens, mask, **settings)
-        return found.logits[:, -1], cache_returned(found)
+        returned = cache_returned(found)
+        if cache is None:
+            # Not at the top: what is imported there is imported before a model is wanted.
+            from tl_steer.lens.roomy_layer import with_room
+
+            returned = with_room(returned)
+        return found.logits[:, -1], returned
 
     def run_to_layer(self, batch: Batch, last_layer: int) -> None:
         """Run the blocks up to and including ``last_layer``, for the hooks' sake."""
