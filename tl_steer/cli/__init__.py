@@ -12,6 +12,9 @@ from typing import Any
 
 from tl_steer.errors import SteerError
 
+_BENCH_PARTS = ("writing", "reading", "sweeping", "entering")
+"""What ``bench`` measures."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
@@ -103,6 +106,7 @@ def _bench(parsed: argparse.Namespace) -> None:
         parsed.model,
         parsed.device,
         QUICK if parsed.quick else WHOLE,
+        parts=parsed.parts,
         rounds=parsed.rounds,
         threads=parsed.threads,
         into=parsed.into,
@@ -212,6 +216,13 @@ def _own_commands(commands: Any) -> None:
     doctor.add_argument("--without-model", action="store_true", help="look at versions only")
     bench = _own(commands, "bench", _bench, "how fast it is here, beside plain transformers")
     bench.add_argument("--quick", action="store_true", help="less text: minutes, not an hour")
+    bench.add_argument(
+        "--parts",
+        nargs="+",
+        choices=_BENCH_PARTS,
+        default=_BENCH_PARTS,
+        help="what is measured (default: everything)",
+    )
     bench.add_argument("--rounds", type=int, default=7, help="how often (default: %(default)s)")
     bench.add_argument("--threads", type=int, default=1, help="of the processor (%(default)s)")
     bench.add_argument("--into", type=Path, help="a Markdown file to write the table into")

@@ -11,6 +11,7 @@ from tl_steer.errors import FileError, SteerError
 from tl_steer.files.opening import reading
 from tl_steer.lens.cache_names import pass_cache_on_for_good
 from tl_steer.lens.checkpoint import read_checkpoint
+from tl_steer.lens.hooked_layout import lay_out
 from tl_steer.lens.protocol import SteerableModel, require_steerable
 
 Kind = Literal["bridge", "hooked"]
@@ -177,6 +178,7 @@ def _hooked(hf_model: Any, tokenizer: Any, name: str, device: torch.device) -> S
     )
     model.to(device)
     model.eval()
+    lay_out(model)
     loaded: SteerableModel = model
     return loaded
 

@@ -27,7 +27,14 @@ _PACKAGES = ("torch", "transformers", "transformer-lens", "steering-vectors", "r
 
 
 def bench(
-    name: str, device: str | None, sizes: Sizes, *, rounds: int, threads: int, into: Path | None
+    name: str,
+    device: str | None,
+    sizes: Sizes,
+    *,
+    parts: Sequence[str],
+    rounds: int,
+    threads: int,
+    into: Path | None,
 ) -> Found:
     """Measure, in one process and in turn.
 
@@ -35,6 +42,7 @@ def bench(
         name: What model, as for the other commands.
         device: CUDA where there is one by default.
         sizes: How much is written and read.
+        parts: Which of writing, reading, sweeping and entering.
         rounds: How often everything is run; figures are medians.
         threads: Of the processor.
         into: A Markdown file, whose part between two comments is written anew.
@@ -48,7 +56,7 @@ def bench(
     with _threads(threads):
         model, plain = model_of(name, device), plain_of(name, device)
         clock = Clock(device_of(model), rounds)
-        parts: dict[str, Callable[[], list[Figure]]] = {
+        measured: dict[str, Callable[[], list[Figure]]] = {
             "writing": lambda: decoding(model, plain, sizes, clock),
             "reading": lambda: reading(model, plain, sizes, clock),
             "sweeping": lambda: sweeping(model, sizes, clock),
@@ -56,9 +64,9 @@ def bench(
         }
         figures: list[Figure] = []
         with tqdm(total=len(parts), desc="bench", unit="part") as bar:
-            for part, run in parts.items():
+            for part in parts:
                 bar.set_postfix_str(part)
-                figures += run()
+                figures += measured[part]()
                 bar.update()
     values = {
         "model": str(model.cfg.model_name),
