@@ -46,15 +46,16 @@ class RoomyLayer(DynamicLayer):
         self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
     ) -> tuple[Tensor, Tensor]:
         """Add columns, and return all that there are."""
+        held = self.keys, self.values
         # A tensor that is written into again has no gradients of what was there before.
-        if not self.is_initialized or torch.is_grad_enabled():
+        if held[0] is None or held[1] is None or torch.is_grad_enabled():
             added: tuple[Tensor, Tensor] = super().update(key_states, value_states, *args, **kwargs)
             return added
         if self._rooms is None:
             self._rooms = _Room(), _Room()
         keys, values = self._rooms
-        self.keys = keys.added(self.keys, key_states)
-        self.values = values.added(self.values, value_states)
+        self.keys = keys.added(held[0], key_states)
+        self.values = values.added(held[1], value_states)
         return self.keys, self.values
 
 

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from tl_steer.cli.bench.clock import Clock, Figure
 from tl_steer.cli.bench.floors import bandwidth, weights_of
@@ -30,20 +31,21 @@ PROMPTS = (
 )
 
 
-def additions(model: SteerableModel) -> list[Add]:
-    """A small addition after each block."""
+def small_directions(model: SteerableModel) -> list[Direction]:
+    """One after each block; the strength 1.0 of it changes little."""
     generator = torch.Generator().manual_seed(0)
     width, found = int(model.cfg.d_model), []
     for layer in range(int(model.cfg.n_layers)):
         vector = torch.randn(width, generator=generator) / width
-        found.append(Add(Direction.of(vector, at=layer, model=model), 1.0))
+        found.append(Direction.of(vector, at=layer, model=model))
     return found
 
 
 def decoding(model: SteerableModel, plain: Any, sizes: Sizes, clock: Clock) -> list[Figure]:
     """Greedy text: unsteered, with one addition, and with one after each block."""
-    every = additions(model)
-    one = every[len(every) // 2]
+    directions = small_directions(model)
+    middle = len(directions) // 2
+    every = [Add(each, 1.0) for each in directions]
     found: list[Figure] = []
     for batch in sizes.batches:
         prompts = [PROMPTS[row % len(PROMPTS)] for row in range(batch)]
@@ -57,9 +59,9 @@ def decoding(model: SteerableModel, plain: Any, sizes: Sizes, clock: Clock) -> l
 
         runs = {
             "tl_steer, unsteered": ours(None),
-            "tl_steer, one addition": ours(one),
+            "tl_steer, one addition": ours(every[middle]),
             "tl_steer, an addition a block": ours(every),
-            **_others(plain, one, len(every) // 2, write),
+            **_others(plain, directions[middle].vector, middle, write),
         }
         figures = clock.ratios(f"writing, batch {batch}", BASE, write, runs)
         same = ours(None)().frame["tokens"].tolist() == write()
@@ -109,11 +111,10 @@ def _theirs(
 
 
 def _others(
-    plain: Any, one: Add, layer: int, write: Callable[[], Any]
+    plain: Any, vector: Tensor, layer: int, write: Callable[[], Any]
 ) -> dict[str, Callable[[], Any]]:
     """Other libraries, with the same addition to the same plain model."""
     found: dict[str, Callable[[], Any]] = {}
-    vector = one.direction.vector
     if find_spec("steering_vectors") is not None:
         theirs: Any = import_module("steering_vectors")
         steering = theirs.SteeringVector({layer: vector.to(plain.device)}, "decoder_block")

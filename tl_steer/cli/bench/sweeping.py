@@ -1,9 +1,11 @@
 """Several strengths in one call, and what it takes to enter a block."""
 
+from typing import Any
+
 import torch
 
 from tl_steer.cli.bench.clock import Clock, Figure
-from tl_steer.cli.bench.decoding import PROMPTS, additions
+from tl_steer.cli.bench.decoding import PROMPTS, small_directions
 from tl_steer.cli.bench.sizes import Sizes
 from tl_steer.generation import Sampling, compare, generate
 from tl_steer.interventions import Add
@@ -17,8 +19,8 @@ STRENGTHS = (-2.0, -1.5, -1.0, -0.5, 0.5, 1.0, 1.5, 2.0)
 
 def sweeping(model: SteerableModel, sizes: Sizes, clock: Clock) -> list[Figure]:
     """Nine strengths in one call, against a call of ``generate`` for each."""
-    every = additions(model)
-    direction = every[len(every) // 2].direction
+    directions = small_directions(model)
+    direction = directions[len(directions) // 2]
     prompts = [PROMPTS[row % len(PROMPTS)] for row in range(sizes.swept_prompts)]
     sampling = Sampling(sizes.swept_tokens, temperature=0.9, top_p=0.95, stop_at_eos=False)
     found: list[Figure] = []
@@ -42,7 +44,8 @@ def sweeping(model: SteerableModel, sizes: Sizes, clock: Clock) -> list[Figure]:
 
 def entering(model: SteerableModel, clock: Clock) -> list[Figure]:
     """A block with an addition after each block of the model, entered and left."""
-    every = additions(model)
+    every = [Add(each, 1.0) for each in small_directions(model)]
+    run: Any = model
     tokens = torch.tensor([[1]], device=clock.device)
 
     def block() -> None:
@@ -53,7 +56,7 @@ def entering(model: SteerableModel, clock: Clock) -> list[Figure]:
     @torch.inference_mode()
     def one_token() -> None:
         for _ in range(10):
-            model(tokens)
+            run(tokens)
 
     part = f"ten times entering and leaving a block with {len(every)} additions"
     return clock.ratios(part, "ten passes of one token", one_token, {"tl_steer": block})
