@@ -1,7 +1,13 @@
 """``tl-steer bench`` at its smallest: what it says, not how fast this machine is."""
 
 import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -10,6 +16,7 @@ from models import hf_llama, tokenizer
 from tl_steer.cli import bench, main
 from tl_steer.cli.bench import Sizes
 from tl_steer.cli.bench.clock import Clock
+from tl_steer.cli.bench.others import others_of
 
 TINY = Sizes(tokens=3, batches=(1, 2), texts=4, long_text=20, swept_prompts=1, swept_tokens=2)
 BESIDE = "<!-- tl-steer bench -->\nold\n<!-- end of tl-steer bench -->"
@@ -66,6 +73,34 @@ def test_refused_before_a_model_is_loaded(
     assert main(["bench", "--model", "nowhere", "--into", str(page), *asked]) == 1
     assert reason in capsys.readouterr().err
     assert page.read_text(encoding="utf-8") == "nothing\n"
+
+
+def test_other_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is there and cannot run is told of, and so is what it said."""
+    added: list[Any] = []
+
+    class SteeringVector:
+        def __init__(self, vectors: dict[int, torch.Tensor], kind: str) -> None:
+            self.vectors = vectors
+
+        @contextmanager
+        def apply(self, model: Any) -> Iterator[None]:
+            added.append(self.vectors)
+            yield
+
+    library = ModuleType("steering_vectors")
+    library.SteeringVector = SteeringVector  # type: ignore[attr-defined]
+    known = {"steering_vectors": library, "repeng": ModuleType("repeng")}
+    for name, module in known.items():
+        module.__spec__ = ModuleSpec(name, None)
+        monkeypatch.setitem(sys.modules, name, module)
+    vector = torch.ones(2)
+    plain = SimpleNamespace(device=torch.device("cpu"))
+    runs, failing = others_of(plain, vector, 1, lambda: "written")
+    assert runs["steering-vectors, one addition"]() == "written"
+    assert [list(each) for each in added] == [[1], [1]]
+    assert list(failing) == ["repeng"]
+    assert "ControlModel" in failing["repeng"]
 
 
 def test_the_slower_of_two_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

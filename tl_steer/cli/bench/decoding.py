@@ -2,15 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from tl_steer.cli.bench.clock import Clock, Figure
 from tl_steer.cli.bench.floors import bandwidth, weights_of
+from tl_steer.cli.bench.others import others_of
 from tl_steer.cli.bench.sizes import Sizes
 from tl_steer.directions import Direction
 from tl_steer.generation import generate
@@ -57,17 +55,22 @@ def decoding(model: SteerableModel, plain: Any, sizes: Sizes, clock: Clock) -> l
                 stop_at_eos=False, progress=False,
             )  # fmt: skip
 
+        others, failing = others_of(plain, directions[middle].vector, middle, write)
         runs = {
             "tl_steer, unsteered": ours(None),
             "tl_steer, one addition": ours(every[middle]),
             "tl_steer, an addition a block": ours(every),
-            **_others(plain, directions[middle].vector, middle, write),
+            **others,
         }
-        figures = clock.ratios(f"writing, batch {batch}", BASE, write, runs)
+        part = f"writing, batch {batch}"
+        figures = clock.ratios(part, BASE, write, runs)
         same = ours(None)().frame["tokens"].tolist() == write()
         note = "the same tokens" if same else "other tokens"
         found += [
             _noted(each, note if each.name == "tl_steer, unsteered" else "") for each in figures
+        ]
+        found += [
+            Figure(part, name, BASE, 0.0, 0.0, 0.0, 0, 0.0, note) for name, note in failing.items()
         ]
         if batch == 1:
             found.append(_floor(plain, figures[2], sizes.tokens, clock))
@@ -108,33 +111,3 @@ def _theirs(
         return new
 
     return write
-
-
-def _others(
-    plain: Any, vector: Tensor, layer: int, write: Callable[[], Any]
-) -> dict[str, Callable[[], Any]]:
-    """Other libraries, with the same addition to the same plain model."""
-    found: dict[str, Callable[[], Any]] = {}
-    if find_spec("steering_vectors") is not None:
-        theirs: Any = import_module("steering_vectors")
-        steering = theirs.SteeringVector({layer: vector.to(plain.device)}, "decoder_block")
-
-        def with_steering_vectors() -> None:
-            with steering.apply(plain):
-                write()
-
-        found["steering-vectors, one addition"] = with_steering_vectors
-    if find_spec("repeng") is not None:
-        repeng: Any = import_module("repeng")
-
-        def with_repeng() -> None:
-            # It replaces modules of the model, which others use in between.
-            controlled = repeng.ControlModel(plain, [layer])
-            try:
-                controlled.set_raw_control({layer: vector.to(plain.device)})
-                write()
-            finally:
-                controlled.unwrap()
-
-        found["repeng, one addition"] = with_repeng
-    return found

@@ -118,6 +118,8 @@ def _setting(values: dict[str, Any]) -> str:
 
 
 def _shown(figure: Figure) -> str:
+    if not figure.rounds:
+        return "does not run"
     if figure.rounds == 1:
         return f"{figure.ratio:.2f}"
     return f"{figure.ratio:.2f} [{figure.least:.2f}, {figure.most:.2f}]"
