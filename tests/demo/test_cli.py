@@ -1,8 +1,6 @@
 """The command line, as a user meets it."""
 
-import json
 import logging
-from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -11,10 +9,9 @@ import pytest
 
 import tl_steer as ts
 from tl_steer.cli import main
-from tl_steer.demo import first_look
-from tl_steer.demo.prompts import TEST, VALIDATION
-from tl_steer.demo.run import run
-from tl_steer.demo.settings import Settings
+from tl_steer.demo import case_study, first_look
+from tl_steer.demo.case_study import Amount
+from tl_steer.demo.prompts import TEST
 from tl_steer.generation import Sampling
 
 
@@ -93,29 +90,52 @@ def test_a_finding_is_no_stronger_than_its_intervals() -> None:
     assert "does not tell them apart" in first_look.found(near)
 
 
+FEW = Amount(
+    reviews=8,
+    held_out=4,
+    prompts=2,
+    doses=(0.1,),
+    tries=1,
+    # A handful of short texts says so little about perplexity that nothing could be chosen.
+    perplexity_ratio=1e9,
+    n_random=2,
+    tokens=4,
+    seeds=(1,),
+)
+
+
 @pytest.mark.packaged
 @pytest.mark.once
-def test_the_case_study_writes_its_files(tmp_path: Path) -> None:
+def test_the_case_study_writes_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        case_study.report_case_study, "__kwdefaults__", {"device": None, "amount": FEW}
+    )
     out = tmp_path / "out"
-    settings = Settings(output=out, reviews=8, held_out=4, validation=VALIDATION[:2], tokens=12)
-    places = {site: each[:1] for site, each in settings.places.items()}
-    # A handful of short texts says so little about perplexity that nothing could be chosen.
-    run(replace(settings, test=TEST[:2], places=places, margin=float("inf")))
-    assert {each.name for each in out.iterdir()} == {
-        "direction.safetensors",
-        "report.html",
-        "results.json",
+    assert main(["demo", "--full", "--output", str(out)]) == 0
+    assert {"direction.safetensors", "report.html", "report.md", "facts.json"} <= {
+        each.name for each in out.iterdir()
     }
-    results = json.loads((out / "results.json").read_text())
-    for name in ("unsteered", "positive", "negative", "random"):
-        assert {"judge", "vader", "perplexity", "distinct_2"} <= set(results[name])
-        assert 0 <= results[name]["judge"] <= 1
-        assert results[name]["perplexity"] > 1
-    assert results["negative"]["strength"] < 0 < results["positive"]["strength"]
-    assert set(results["sites"]) == {"hook_resid_post", "hook_mlp_out"}
+    table = pd.read_csv(out / "table.csv").set_index("method")
+    methods = [name for site in case_study.PLACES for name in (site, f"away from {site}")]
+    assert {*table.index} == {"none", *methods, "random (mean of 4)"}
+    assert (
+        table[["sentiment", "sentiment_low", "sentiment_high", "vader"]].stack().between(0, 1).all()
+    )
+    assert (table["perplexity"] > 1).all()
+    assert table.loc["none", "perplexity_ratio"] == 1
+    chosen = pd.read_csv(out / "chosen.csv").set_index("direction")
+    away = chosen.index.str.startswith("away from ")
+    assert (chosen[away]["strength"] < 0).all()
+    assert (chosen[~away]["strength"] > 0).all()
     directions = ts.Directions.load(out / "direction.safetensors")
-    assert results["hook_name"] in directions or "{" in results["hook_name"]
+    tried = pd.read_csv(out / "tried.csv")
+    assert set(chosen["hook_name"]) <= set(tried["hook_name"])
+    assert {name for name in tried["hook_name"] if "{" not in name} <= set(directions)
+    assert "blocks.{10..18}.hook_resid_post" in set(tried["hook_name"])
+    text = (out / "report.html").read_text()
     page = _Page()
-    page.feed((out / "report.html").read_text())
-    assert page.tags.count("img") == 3
+    page.feed(text)
+    assert page.tags.count("img") > 5
     assert all(source.startswith("data:") for source in page.sources)
+    for said in ("The first text of each prompt", "Separation", "python -m tl_steer demo --full"):
+        assert said in text

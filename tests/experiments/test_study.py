@@ -12,6 +12,7 @@ from making import direction, shared_model
 
 import tl_steer as ts
 from tl_steer.controls import random_directions
+from tl_steer.directions import LayerRun
 from tl_steer.dosing import mean_kl
 from tl_steer.errors import DataError, HookNameError, SteerError
 from tl_steer.lens.forward import Decoder
@@ -226,6 +227,65 @@ def test_a_factory_gives_the_same() -> None:
     assert made.texts["text"].tolist() == alone.texts["text"].tolist()
     assert set(made.texts["prompts"]) == {"test"}
     assert made.table["sigma"].equals(alone.table["sigma"])
+
+
+def test_either_way_and_over_a_run_of_layers(tmp_path: Path) -> None:
+    model = model_of("bridge")
+    run = LayerRun(ts.Directions({name: direction(model, name, 2) for name in (THERE, HERE)}))
+    asked: dict[str, Any] = {
+        "directions": {"run": run, **_second()},
+        "controls": ts.experiments.Controls(kl=0.05, n_random=2, n_orthogonal=1),
+        "doses": (-0.1, 0.1),
+        "test": TEST["plain"],
+        "seeds": None,
+        "judges": (),
+        "both_ways": True,
+        "folder": tmp_path,
+    }
+    answer = studied(**asked)
+    chosen = answer.chosen.set_index("direction")
+    assert list(chosen.index) == ["run", "second", "away from run", "away from second"]
+    assert (chosen["strength"] > 0).tolist() == [True, True, False, False]
+    assert chosen.loc["run", "hook_name"] == "blocks.{0..1}.hook_resid_post"
+    for way, name in ((1, "run"), (-1, "away from run")):
+        alone = ts.calibrate(
+            model, {"run": run}, JUDGE, validation=VALIDATION, constraints=LOOSE, tries=2, way=way,
+            sampling=SAMPLING, progress=False,
+        ).best_of["run"]  # fmt: skip
+        assert chosen.loc[name, "strength"] == alone.strength
+        steering = ts.Steering.at_layers(run.directions, alone.strength)
+        written = ts.generate(model, TEST["plain"], steering, SAMPLING, progress=False)
+        own = answer.texts[answer.texts["direction"] == name]
+        assert own["text"].tolist() == written.texts
+    assert set(answer.controlled) == {"run", "second"}
+    assert isinstance(answer.controlled["run"].directions["random 1"], LayerRun)
+    assert "Steering away from the directions was not set beside controls." in answer.limits
+    assert set(answer.tried["direction"]) == set(chosen.index)
+    page = answer.html()
+    assert "The first text of each prompt" in page
+    with pytest.raises(DataError, match="give the direction another name"):
+        studied(**asked | {"directions": {"away from run": run}})
+
+
+def test_prompts_are_put_into_a_chat(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = model_of("bridge")
+    template = "{% for m in messages %}you: {{ m.content }} {% endfor %}"
+    monkeypatch.setattr(model.tokenizer, "chat_template", template, raising=False)
+    answer = studied(
+        directions=_second(),
+        controls=ts.experiments.Controls(kl=0.05, n_random=2, n_orthogonal=0),
+        test=TEST["plain"],
+        seeds=None,
+        judges=(),
+        neutral=(),
+        chat=ts.Chat(),
+    )
+    plain = answer.texts[answer.texts["direction"] == "none"]
+    alone = ts.generate(model, TEST["plain"], None, SAMPLING, chat=ts.Chat(), progress=False)
+    assert plain["text"].tolist() == alone.texts
+    assert plain["prompt_tokens"].tolist() == alone.frame["prompt_tokens"].tolist()
+    read = answer.controlled["second"].generations.frame["prompt_tokens"]
+    assert read.iloc[0] == alone.frame["prompt_tokens"].iloc[0]
 
 
 @pytest.mark.parametrize(

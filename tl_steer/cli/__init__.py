@@ -117,10 +117,9 @@ def _bench(parsed: argparse.Namespace) -> None:
 def _demo(parsed: argparse.Namespace) -> None:
     # Imported here: --help has no need of them.
     if parsed.full:
-        from tl_steer.demo.run import run
-        from tl_steer.demo.settings import Settings
+        from tl_steer.demo.case_study import report_case_study
 
-        run(Settings(output=parsed.output, device=parsed.device))
+        report_case_study(parsed.output, device=parsed.device)
     else:
         from tl_steer.demo.first_look import first_look
 

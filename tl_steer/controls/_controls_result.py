@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from tl_steer.arguments import checked
-from tl_steer.directions import Direction
+from tl_steer.directions import AnyDirection
 from tl_steer.dosing import NEAR
 from tl_steer.drawing.plots import COLOURS, blank_figure, legend_above
 from tl_steer.generation import Generations
@@ -51,7 +51,7 @@ class ControlsResult:
     generations: Generations
     """Every text under the name of its condition, with its ``score``."""
 
-    directions: Mapping[str, Direction] = field(repr=False)
+    directions: Mapping[str, AnyDirection] = field(repr=False)
     """By name, what was added."""
 
     judge: str

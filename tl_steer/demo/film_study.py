@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tl_steer.activations import Activations, capture
 from tl_steer.data import neutral_background, packaged_model, rotten_tomatoes
-from tl_steer.demo.output import markdown, require_device, require_writable
+from tl_steer.demo.output import require_device, require_writable, summary
 from tl_steer.demo.prompts import TEST, VALIDATION
 from tl_steer.directions import (
     Direction,
@@ -20,7 +20,7 @@ from tl_steer.experiments import Controls, study
 from tl_steer.generation import Sampling
 from tl_steer.judges import sentiment_judge, vader_judge
 from tl_steer.lens.protocol import SteerableModel
-from tl_steer.reports import StudyResults, headline
+from tl_steer.reports import StudyResults
 from tl_steer.robustness import PHRASINGS, RESISTING
 
 _log = logging.getLogger(__name__)
@@ -33,7 +33,6 @@ ESTIMATORS: Mapping[str, Callable[[Activations], Mapping[str, Direction]]] = {
     "principal component": principal_component,
 }
 INSTRUCTION = "The following was written by somebody who loved the film.\n"
-_SHOWN = ["method", "prompts", "sentiment_share", "perplexity", "distinct_2", "sigma", "beats"]
 
 
 @dataclass(frozen=True)
@@ -161,11 +160,4 @@ def report_film_study(folder: Path, *, device: str | None = None, quick: bool = 
     size = Size.small() if quick else Size()
     results = film_study(packaged_model(device=device), size=size, folder=folder)
     results.save(folder)
-    digits = {"sentiment_share": 2, "perplexity": 1, "distinct_2": 2, "sigma": 1}
-    table = results.table[_SHOWN].set_index("method").round(digits)
-    _log.info(
-        "\n%s\n\n%s\n\n%s",
-        markdown(table),
-        headline(results.controlled),
-        folder / "report.html",
-    )
+    _log.info("\n%s", summary(results, folder))

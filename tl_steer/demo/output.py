@@ -6,6 +6,7 @@ import pandas as pd
 import torch
 
 from tl_steer.errors import SteerError
+from tl_steer.reports import StudyResults, headline
 
 
 def require_device(device: str | None) -> None:
@@ -40,6 +41,19 @@ def require_writable(folder: Path) -> None:
         raise SteerError(
             f"{folder}: cannot be written to ({error.strerror}); give another with --output."
         ) from error
+
+
+def summary(results: StudyResults, folder: Path) -> str:
+    """The table of a study in short, what beats its controls, and where the report is.
+
+    Args:
+        results: What was found.
+        folder: Where it was saved.
+    """
+    digits = {results.judge: 2, "perplexity": 1, "perplexity_ratio": 2, "distinct_2": 2, "sigma": 1}
+    shown = ["method", "prompts", *(name for name in digits if name in results.table), "beats"]
+    table = results.table[shown].set_index("method").round(digits)
+    return f"{markdown(table)}\n\n{headline(results.controlled)}\n\n{folder / 'report.html'}"
 
 
 def markdown(table: pd.DataFrame) -> str:

@@ -7,6 +7,7 @@ from ._directions import Directions
 from ._expected import require_directions as require_directions
 from ._head_selection import head_probes, scaled_by_std, select_heads
 from ._instead import are_directions as are_directions, instead_of_direction as instead_of_direction
+from ._layer_run import AnyDirection as AnyDirection, LayerRun, run_of as run_of
 from ._leace import LeaceEraser, leace
 from ._logistic_probe import logistic_probe
 from ._mean_centring import mean_centring
@@ -27,6 +28,7 @@ __all__ = [
     "Direction",
     "Directions",
     "DominatedDirectionWarning",
+    "LayerRun",
     "LeaceEraser",
     "TransportMap",
     "conceptors",

@@ -10,9 +10,8 @@ from torch import Tensor
 
 from tl_steer.arguments import Positive, checked
 from tl_steer.batching import default_max_tokens, halving, length_sorted
-from tl_steer.directions import Direction
+from tl_steer.directions import AnyDirection
 from tl_steer.errors import DataError, MismatchError, NonFiniteError
-from tl_steer.interventions import Add
 from tl_steer.lens.forward import run_logits
 from tl_steer.lens.paths import host_for
 from tl_steer.lens.protocol import SteerableModel, device_of, dtype_of, require_steerable
@@ -20,7 +19,7 @@ from tl_steer.lens.tokens import TokenIds, pad, pad_id, tokenize
 from tl_steer.scopes import Scope, everywhere
 from tl_steer.shapes import Rows
 from tl_steer.statistics import kl_divergence
-from tl_steer.steering import Steering, SteeringLike, as_steering, in_part
+from tl_steer.steering import Steering, SteeringLike, along, as_steering, in_part, merged
 
 NEAR = 0.02
 """A search ends within this share of its limit, below it."""
@@ -89,7 +88,7 @@ class NextTokenKL:
 
     def of_directions(
         self,
-        directions: Sequence[Direction],
+        directions: Sequence[AnyDirection],
         strengths: Sequence[float],
         *,
         scope: Scope | slice = everywhere,
@@ -99,13 +98,12 @@ class NextTokenKL:
         Rows with a direction and strength of their own share the forward passes.
         """
         n = len(self.prompts)
-        add = Add(
-            [each for each in directions for _ in range(n)],
-            [each for each in strengths for _ in range(n)],
-            scope=scope,
-        )
+        added = [
+            along(each, strength, scope=scope)
+            for each, strength in zip(directions, strengths, strict=True)
+        ]
         rows = [*self.prompts] * len(directions)
-        return self.of_rows(Steering(add), rows).view(len(directions), n).mean(1)
+        return self.of_rows(merged(added, times=n), rows).view(len(directions), n).mean(1)
 
 
 @checked
@@ -154,7 +152,7 @@ def dose_at_kl(
 @checked
 def strengths_at_kl(
     measure: NextTokenKL,
-    directions: Sequence[Direction],
+    directions: Sequence[AnyDirection],
     limit: Positive,
     *,
     scope: Scope | slice = everywhere,
@@ -166,7 +164,7 @@ def strengths_at_kl(
 
     Args:
         measure: Of the prompts.
-        directions: Of one hook point.
+        directions: At one hook point, or runs of the same layers.
         limit: Nats, over 0.
         scope: Which tokens are steered.
         first: The relative dose that is tried first.

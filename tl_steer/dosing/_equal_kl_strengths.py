@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tl_steer.directions import Direction
+from tl_steer.directions import AnyDirection
 from tl_steer.dosing._equal_kl import NEAR, NextTokenKL, strengths_at_kl
 from tl_steer.lens.protocol import SteerableModel
 from tl_steer.lens.tokens import TokenIds
@@ -12,7 +12,7 @@ from tl_steer.scopes import Scope
 def equal_kl_strengths(
     model: SteerableModel,
     prompts: Sequence[TokenIds],
-    directions: Sequence[Direction],
+    directions: Sequence[AnyDirection],
     kl: float,
     *,
     way: int,
@@ -43,7 +43,9 @@ def equal_kl_strengths(
     return [found[number] for number in range(len(directions))]
 
 
-def unreached(strength: float, reached: float, direction: Direction, kl: float, most: float) -> str:
+def unreached(
+    strength: float, reached: float, direction: AnyDirection, kl: float, most: float
+) -> str:
     """Why a direction has no strength at that KL, in words; empty where it has."""
     dose = direction.dose(strength)
     if reached < (1 - NEAR) * kl:

@@ -23,6 +23,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _MARKERS = ("o", "s", "^", "D", "v", "P")
 _GREY = "#6b6b6b"
 _WIDTH = 6.8  # inches: a column of the report
+_LETTER = 0.075  # inches, of a legend
 
 
 def layer_curve(
@@ -70,27 +71,29 @@ def dose_effect(
     limit: float | None = 1.5,
     chosen: tuple[float, ...] = (),
     label: str = "judge, mean",
+    by: str = "strength",
 ) -> Figure:
     """What a dose does, and what it costs: the judge's mean, and perplexity, against strength.
 
     Args:
-        frame: A row for each strength, with the columns `strength`, `judge` (the mean score, 0 to
-            1) and `perplexity_ratio` (to that of unsteered text); with `low` and `high` an
-            interval is shaded around the judge's mean; with `series` there is a line for each of
-            its values.
+        frame: A row for each strength, with the columns `strength` (or what `by` says), `judge`
+            (the mean score, 0 to 1) and `perplexity_ratio` (to that of unsteered text); with `low`
+            and `high` an interval is shaded around the judge's mean; with `series` there is a line
+            for each of its values.
         limit: The highest perplexity ratio that is accepted; None draws no line.
         chosen: Strengths that are marked in both panels.
         label: What the upper vertical axis says.
+        by: The column that the horizontal axis shows: `strength` or `dose`.
 
     Raises:
         DataError: The frame is empty or lacks a column.
     """
-    _require(frame, "strength", "judge", "perplexity_ratio")
+    _require(frame, by, "judge", "perplexity_ratio")
     figure, (effect, cost) = blank_figure(5.0, 2)
     _level(effect, 0.5)
     for (series, rows), (colour, marker) in zip(_groups(frame, "series"), _looks(), strict=False):
-        ordered = rows.sort_values("strength")
-        strength = ordered["strength"]
+        ordered = rows.sort_values(by)
+        strength = ordered[by]
         if {"low", "high"} <= set(ordered):
             effect.fill_between(
                 strength, ordered["low"], ordered["high"], color=colour, alpha=0.15, linewidth=0
@@ -115,7 +118,9 @@ def dose_effect(
             fontsize=8,
         )
     effect.set(ylabel=label, ylim=(-0.02, 1.02))
-    cost.set(xlabel="strength", ylabel="perplexity,\nratio to unsteered")
+    cost.set(
+        xlabel="relative dose" if by == "dose" else by, ylabel="perplexity,\nratio to unsteered"
+    )
     legend_above(effect)
     return figure
 
@@ -247,12 +252,13 @@ def legend_above(axes: Axes) -> None:
     """Above the panel, where it hides nothing."""
     handles, labels = axes.get_legend_handles_labels()
     if any(labels):
+        widest = max(map(len, labels)) * _LETTER + 0.55
         axes.legend(
             handles,
             labels,
             loc="lower left",
             bbox_to_anchor=(0, 1),
-            ncols=3,
+            ncols=min(3, max(1, int(_WIDTH // widest))),
             frameon=False,
             fontsize=8.5,
             borderaxespad=0.3,

@@ -8,7 +8,7 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from tl_steer.controls import NONE, ControlsResult, compared
-from tl_steer.directions import Direction
+from tl_steer.directions import AnyDirection, Direction
 from tl_steer.experiments._cell import Cell, PromptSet
 from tl_steer.experiments._control_conditions import (
     Condition,
@@ -34,7 +34,7 @@ _KEPT = (
 def beside_controls(
     runner: Runner,
     prompts: PromptSet,
-    directions: Mapping[str, Direction],
+    directions: Mapping[str, AnyDirection],
     judge: str,
     samplings: Sequence[Sampling],
     controls: Controls,
@@ -106,7 +106,7 @@ def _controlled(
     for one in conditions:
         texts, strength = by_key[one.key], strengths[one.key]
         added = once[one.key].direction
-        if one.direction is not None and added is not None:
+        if isinstance(one.direction, Direction) and isinstance(added, Direction):
             # What was added is the same; the vector beside this direction has its norm.
             strength *= added.norm / one.direction.norm
         rows.append(

@@ -8,7 +8,7 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from tl_steer.arguments import Count, Positive, Seed, checked
-from tl_steer.directions import Direction
+from tl_steer.directions import AnyDirection
 from tl_steer.dosing import StrengthSearch, equal_kl_strengths, unreached
 from tl_steer.errors import DataError, SteerError
 from tl_steer.experiments._calibration import Calibration, OperatingPoint
@@ -32,7 +32,7 @@ from tl_steer.scopes import Scope, as_scope, everywhere
 @checked
 def calibrate(
     model: SteerableModel | ModelFactory,
-    directions: Direction | DirectionGrid,
+    directions: AnyDirection | DirectionGrid,
     judge: Judge,
     *,
     validation: Sequence[str],
@@ -117,7 +117,7 @@ def calibrate(
     store = CellStore.at(folder)
     runner = Runner(model, Job(Measures((judge,)), store), rows)
 
-    def on(name: str, prompts: Sequence[str], given: Direction | DirectionGrid) -> Tries:
+    def on(name: str, prompts: Sequence[str], given: AnyDirection | DirectionGrid) -> Tries:
         asked = grid(
             {name: list(prompts)},
             given,

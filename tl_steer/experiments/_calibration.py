@@ -8,14 +8,13 @@ from matplotlib.figure import Figure
 
 from tl_steer.arguments import checked
 from tl_steer.controls import NONE
-from tl_steer.directions import Direction
+from tl_steer.directions import AnyDirection
 from tl_steer.errors import SteerError
 from tl_steer.experiments._constraints import Constraints
 from tl_steer.experiments._sweep_result import SweepResult
-from tl_steer.interventions import Add
 from tl_steer.page.html import escaped
 from tl_steer.scopes import Scope
-from tl_steer.steering import Steering
+from tl_steer.steering import Steering, along
 
 _SHOWN = (
     "direction", "hook_name", "dose", "perplexity_ratio", "repetition", "kl", "feasible", "why_not"
@@ -30,7 +29,7 @@ class OperatingPoint:
     name: str
     """What the direction was called."""
 
-    direction: Direction
+    direction: AnyDirection
     strength: float
     """Negative to steer away from the direction."""
 
@@ -101,7 +100,7 @@ class Calibration:
         """
         if self.chosen is None:
             raise SteerError(self.notes[0])
-        return Steering(Add(self.chosen.direction, self.chosen.strength, scope=self.scope))
+        return along(self.chosen.direction, self.chosen.strength, scope=self.scope)
 
     def row_of(self, point: OperatingPoint) -> pd.Series:
         """The row of the curve in which an operating point was tried."""

@@ -4,15 +4,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from tl_steer.directions import Direction
+from tl_steer.directions import AnyDirection, LayerRun
 from tl_steer.experiments._content import digest
 from tl_steer.files.stored_names import stored_as
 from tl_steer.generation import Sampling
-from tl_steer.interventions import Add
 from tl_steer.lens.protocol import SteerableModel
 from tl_steer.lens.tokens import Chat, TokenIds, tokenize
 from tl_steer.scopes import Scope
-from tl_steer.steering import Steering
+from tl_steer.steering import Steering, along
 
 NONE = "none"
 """The direction of the cells in which nothing is done."""
@@ -51,7 +50,7 @@ class Cell:
     name: str
     """What the direction is called."""
 
-    direction: Direction | None
+    direction: AnyDirection | None
     """``None`` where nothing is added."""
 
     strength: float
@@ -90,7 +89,7 @@ class Cell:
         """What is done."""
         if self.direction is None:
             return None
-        return Steering(Add(self.direction, self.strength, scope=self.scope))
+        return along(self.direction, self.strength, scope=self.scope)
 
     def key(self, shared: str) -> str:
         """Name this cell by its content: the same settings have the same key, and only they.
@@ -106,5 +105,10 @@ class Cell:
             return digest((shared, self.prompts, self.sampling))
         # What things are called does nothing, but it is kept in the cell's file.
         names = (self.name, self.scope_name)
-        does = (direction.vector, direction.hook_name, float(self.strength), self.scope)
+        vectors = (
+            [each.vector for each in direction.parts]
+            if isinstance(direction, LayerRun)
+            else direction.vector
+        )
+        does = (vectors, direction.hook_name, float(self.strength), self.scope)
         return digest((shared, self.prompts, self.sampling, names, does))

@@ -18,7 +18,7 @@ from tl_steer.controls import (
     random_directions,
     shuffled_directions,
 )
-from tl_steer.directions import Direction
+from tl_steer.directions import AnyDirection, LayerRun
 from tl_steer.dosing import NEAR, equal_kl_strengths
 from tl_steer.errors import DataError, SteerError
 from tl_steer.experiments._cell import PromptSet
@@ -88,19 +88,20 @@ class Condition:
 
     kind: str
     name: str
-    direction: Direction | None = None
+    direction: AnyDirection | None = None
     before: str = ""
     """Text that is put before the prompt."""
 
 
-def conditions_of(name: str, direction: Direction, controls: Controls) -> list[Condition]:
+def conditions_of(name: str, direction: AnyDirection, controls: Controls) -> list[Condition]:
     """A direction, its controls, and no steering.
 
     Random directions and those of shuffled labels know nothing of the direction: all directions of
-    a hook point have the same, each at the norm of the direction beside which it stands.
+    a hook point have the same, each at the norm of the direction beside which it stands. Each run
+    of layers has its own, for its norm is several.
     """
     seed, n = controls.seed, controls.n_random
-    here = direction.hook_name
+    here = name if isinstance(direction, LayerRun) else direction.hook_name
     several = {
         (RANDOM, here): random_directions(direction, n, seed=seed),
         # Other draws than the random directions themselves.

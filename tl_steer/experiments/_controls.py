@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from tl_steer.activations import Activations
 from tl_steer.arguments import Confidence, Count, Index, Seed, Words, checked
 from tl_steer.controls import DIRECTION, ControlsResult
-from tl_steer.directions import Direction, are_directions, instead_of_direction
+from tl_steer.directions import AnyDirection, are_directions, instead_of_direction
 from tl_steer.errors import DataError, MismatchError
 from tl_steer.experiments._beside_controls import beside_controls
 from tl_steer.experiments._cell import PromptSet
@@ -31,7 +31,7 @@ def _instead_of_one(came: Any) -> str:
 
 
 OneDirection = Annotated[
-    Direction, Words("one Direction", "Directions", _instead_of_one, MismatchError)
+    AnyDirection, Words("one Direction", "Directions", _instead_of_one, MismatchError)
 ]
 
 
@@ -120,7 +120,7 @@ def against_controls(
 def each_against_controls(
     model: SteerableModel | ModelFactory,
     prompts: Sequence[str],
-    directions: Mapping[str, Direction],
+    directions: Mapping[str, AnyDirection],
     judge: Judge,
     sampling: Sampling = Sampling(samples=4),  # noqa: B008, frozen
     controls: Controls = Controls(),  # noqa: B008, frozen

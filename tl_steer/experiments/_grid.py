@@ -5,15 +5,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tl_steer.directions import Direction, Directions, require_directions
+from tl_steer.directions import AnyDirection, Direction, Directions, LayerRun
 from tl_steer.errors import DataError, MismatchError, SteerError
 from tl_steer.experiments._cell import NONE, Cell, PromptSet
 from tl_steer.generation import Sampling
 from tl_steer.lens.protocol import UNKNOWN
 from tl_steer.scopes import Scope, as_scope
 
-DirectionGrid = Mapping[str, Direction | Sequence[Direction] | Mapping[str, Direction]]
-"""By name: a direction, or one at each of several hook points, which are tried one at a time."""
+DirectionGrid = Mapping[str, AnyDirection | Sequence[AnyDirection] | Mapping[str, AnyDirection]]
+"""By name: a direction or a run of layers, or several of them, which are tried one at a time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +41,7 @@ class Grid:
 
 def grid(
     prompts: Mapping[str, Sequence[str]] | Sequence[str],
-    directions: Direction | DirectionGrid,
+    directions: AnyDirection | DirectionGrid,
     *,
     strengths: Sequence[float] | None,
     doses: Sequence[float] | None,
@@ -100,7 +100,7 @@ def _meets(one: Cell, other: Cell) -> bool:
     return one.prompts is other.prompts and one.sampling.seed == other.sampling.seed
 
 
-def _directions(directions: Any) -> list[tuple[str, Direction]]:
+def _directions(directions: Any) -> list[tuple[str, AnyDirection]]:
     directions = by_name(directions)
     if not isinstance(directions, Mapping) or not directions:
         raise DataError("give directions by name: {'joy': joy, 'random': joy.random_like(0)}.")
@@ -110,8 +110,11 @@ def _directions(directions: Any) -> list[tuple[str, Direction]]:
             raise DataError(
                 f"{name!r} is no name for a direction; {NONE!r} is that of no steering."
             )
-        several = tuple(given.values()) if isinstance(given, Mapping) else given
-        for each in require_directions(several):
+        one = isinstance(given, AnyDirection)
+        several = (given,) if one else given.values() if isinstance(given, Mapping) else given
+        if not several:
+            raise MismatchError(f"{name}: no direction came, at 0 hook points; give one, or more.")
+        for each in several:
             _ = each.unit
             found.append((name, each))
     places = [(name, each.hook_name) for name, each in found]
@@ -138,7 +141,7 @@ def by_name(directions: Any) -> Any:
 
     Whether the rest are directions by name is for :func:`grid` to say.
     """
-    if isinstance(directions, Direction):
+    if isinstance(directions, Direction | LayerRun):
         return {directions.provenance.method: directions}
     if isinstance(directions, Directions) and len(directions):
         return {next(iter(directions.values())).provenance.method: directions}

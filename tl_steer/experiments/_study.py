@@ -10,10 +10,11 @@ from tqdm.auto import tqdm
 
 from tl_steer.arguments import Count, Seed, checked
 from tl_steer.controls import DIRECTION, RANDOM, random_directions
-from tl_steer.directions import Direction
+from tl_steer.directions import AnyDirection
 from tl_steer.errors import DataError
 from tl_steer.experiments._beside_controls import beside_controls
 from tl_steer.experiments._calibrate import calibrate
+from tl_steer.experiments._calibration import Calibration
 from tl_steer.experiments._cell import PromptSet
 from tl_steer.experiments._constraints import Constraints
 from tl_steer.experiments._control_conditions import Controls, conditions_of
@@ -30,13 +31,14 @@ from tl_steer.experiments._measures import Measures, ModelFactory, loaded
 from tl_steer.experiments._running import Runner
 from tl_steer.experiments._store import CellStore
 from tl_steer.experiments._study_cells import at_kl_of, operating_cells
-from tl_steer.experiments._study_facts import facts_of, limits_of
-from tl_steer.experiments._study_table import chosen_table, study_table
+from tl_steer.experiments._study_facts import AWAY, facts_of, limits_of
+from tl_steer.experiments._study_table import chosen_table, study_table, tried_table
 from tl_steer.experiments._sweep import sweep
 from tl_steer.experiments._workers import Job, described
 from tl_steer.generation import Sampling
 from tl_steer.judges import Judge, require_judges
 from tl_steer.lens.protocol import SteerableModel
+from tl_steer.lens.tokens import Chat
 from tl_steer.reports import StudyResults, kind_of
 from tl_steer.scopes import Scope, as_scope, everywhere
 
@@ -48,7 +50,7 @@ that σ is measured by are others' business: see ``Controls.n_random``."""
 @checked
 def study(
     model: SteerableModel | ModelFactory,
-    directions: Direction | DirectionGrid,
+    directions: AnyDirection | DirectionGrid,
     judge: Judge,
     *,
     validation: Sequence[str],
@@ -59,12 +61,15 @@ def study(
     constraints: Constraints = Constraints(),  # noqa: B008, frozen
     doses: Sequence[float] = (-0.3, -0.2, -0.1, 0.1, 0.2, 0.3),
     tries: Count = 5,
+    both_ways: bool = False,
     sampling: Sampling = Sampling(samples=4),  # noqa: B008, frozen
     seeds: Sequence[Seed] | None = None,
     judges: Judge | Sequence[Judge] = (),
     neutral: Sequence[str] = (),
     second: SteerableModel | ModelFactory | None = None,
     scope: Scope | slice = everywhere,
+    chat: Chat | None = None,
+    prepend_bos: bool | None = None,
     facts: Mapping[str, str] | None = None,
     limits: Sequence[str] = (),
     folder: str | Path | None = None,
@@ -74,7 +79,8 @@ def study(
     """Choose where and how strongly, measure on other prompts, and compare with controls.
 
     1. :func:`calibrate` chooses on the validation prompts, for each direction by itself, the hook
-       point and the dose that the judge likes best within the constraints.
+       point and the dose that the judge likes best within the constraints; with ``both_ways``, also
+       those against the direction that it likes least.
     2. :func:`sweep` draws what every dose does at every hook point, on the same prompts.
     3. :func:`each_against_controls` sets each direction, at its hook point, beside its controls at
        one KL, on the first set of test prompts.
@@ -83,7 +89,8 @@ def study(
 
     Args:
         model: Any TransformerLens model, or a function that loads one; see ``sweep``.
-        directions: By name, each at one hook point or several; the first is the reference.
+        directions: By name, each at one hook point or several, or over a ``LayerRun``; the first is
+            the reference.
         judge: The headline; more of each direction should score higher.
         validation: Prompts to choose on.
         test: Others to report on; or several sets by name, the first of which is compared with
@@ -94,12 +101,16 @@ def study(
         constraints: What steering may cost.
         doses: Relative doses of the sweep.
         tries: Doses that are tried of each direction at each hook point, at most.
+        both_ways: Choose a strength against each direction too, where low scores are wanted; it is
+            reported as ``away from …``, and not set beside controls.
         sampling: How texts are drawn.
         seeds: Of the sampling, for what is reported; choices are made with the sampling's own.
         judges: Others, for the table.
         neutral: Texts that have nothing to do with it, to measure the KL of the next token on.
         second: Another model, for a second perplexity, or a function that loads it.
         scope: Which tokens are steered.
+        chat: Put prompts into the tokenizer's chat template.
+        prepend_bos: Whether prompts begin with a beginning-of-text token.
         facts: What else a reader needs to repeat the study, by name.
         limits: What the study does not show, in sentences, besides what can be told from it.
         folder: Where finished cells are kept, so that the same call goes on where one was ended.
@@ -123,7 +134,7 @@ def study(
     began, scope = monotonic(), as_scope(scope)
     if isinstance(test, str):
         raise DataError("one string came as test=; give a list of prompts, or lists by name.")
-    sets = prompt_sets(test if isinstance(test, Mapping) else {"test": test}, None, None)
+    sets = prompt_sets(test if isinstance(test, Mapping) else {"test": test}, chat, prepend_bos)
     _require_apart(validation, sets)
     samplings = seeded(sampling, seeds)
     others = require_judges(judges)
@@ -134,20 +145,34 @@ def study(
     def kept(name: str) -> Path | None:
         return None if where is None else where / "cells" / name
 
-    shared = {"scope": scope, "rows": rows, "progress": progress}
-    calibration = calibrate(
-        model,
-        directions,
-        judge,
-        validation=validation,
-        constraints=constraints,
-        tries=tries,
-        sampling=sampling,
-        folder=kept("validation"),
-        **shared,  # type: ignore[arg-type]
-    )
-    points = calibration.best_of
-    lead = next(iter(points.values()))
+    def chosen(way: int, name: str) -> Calibration:
+        return calibrate(
+            model,
+            directions,
+            judge,
+            validation=validation,
+            constraints=constraints,
+            way=way,
+            tries=tries,
+            sampling=sampling,
+            scope=scope,
+            chat=chat,
+            prepend_bos=prepend_bos,
+            folder=kept(name),
+            rows=rows,
+            progress=progress,
+        )
+
+    calibrations = {"": chosen(1, "validation")}
+    if both_ways:
+        calibrations[AWAY] = chosen(-1, "validation away")
+    points = {
+        prefix + name: replace(point, name=prefix + name)
+        for prefix, each in calibrations.items()
+        for name, point in each.best_of.items()
+    }
+    towards = calibrations[""].best_of
+    lead = next(iter(towards.values()))
     beside = random_directions(lead.direction, _IN_TABLE, seed=controls.seed)
     named = {f"{RANDOM} {n}": each for n, each in enumerate(beside, start=1)}
     swept = sweep(
@@ -158,6 +183,8 @@ def study(
         scopes=scope,
         sampling=sampling,
         judges=judge,
+        chat=chat,
+        prepend_bos=prepend_bos,
         folder=kept("doses"),
         rows=rows,
         progress=progress,
@@ -166,7 +193,7 @@ def study(
     controlled = beside_controls(
         Runner(model, Job(Measures((judge,)), CellStore.at(kept("controls"))), rows),
         sets[0],
-        {name: point.direction for name, point in points.items()},
+        {name: point.direction for name, point in towards.items()},
         judge.name,
         samplings,
         controls,
@@ -174,14 +201,16 @@ def study(
         progress=progress,
         model=here,
     )
-    at_kl = at_kl_of(here, lead, named, calibration, validation, scope)
+    (chosen_on,) = prompt_sets({"validation": validation}, chat, prepend_bos)
+    kl = float(calibrations[""].row_of(lead)["kl"])
+    at_kl = at_kl_of(here, named, kl, chosen_on, scope)
     cells = operating_cells(sets, samplings, points, at_kl, controls.instruction, scope)
     measures = Measures((judge, *others), tuple(neutral), second=second)
     runner = Runner(model, Job(measures, CellStore.at(kept("test"))), rows)
     with tqdm(total=len(cells), desc="test", unit="cell", disable=not progress) as bar:
         texts = pd.concat(runner.texts(cells, finished=bar.update), ignore_index=True)
     known = facts_of(
-        model, judge, calibration, controls, samplings, {"validation": validation}, sets
+        model, judge, calibrations, controls, samplings, {"validation": validation}, sets
     )
     minutes = {"time of this call": f"{(monotonic() - began) / 60:.1f} minutes"}
     return StudyResults(
@@ -193,8 +222,9 @@ def study(
         texts=texts,
         controlled=controlled,
         table=study_table(texts, [judge.name, *(each.name for each in others)], controlled),
-        chosen=chosen_table(calibration, scope_name(scope)),
-        limits=[*limits, *limits_of(calibration, controlled, controls, sets)],
+        chosen=chosen_table(calibrations, scope_name(scope)),
+        tried=tried_table(calibrations),
+        limits=[*limits, *limits_of(calibrations, controlled, controls, sets)],
     )
 
 
@@ -213,7 +243,7 @@ def _require_apart(validation: Sequence[str], sets: Sequence[PromptSet]) -> None
 
 def _require_runnable(
     model: SteerableModel | ModelFactory,
-    directions: Direction | DirectionGrid,
+    directions: AnyDirection | DirectionGrid,
     validation: Sequence[str],
     sets: Sequence[PromptSet],
     samplings: Sequence[Sampling],
@@ -234,10 +264,10 @@ def _require_runnable(
     few = replace(controls, n_random=2, n_orthogonal=0)
     for cell in asked.cells:
         if cell.direction is not None:
-            if kind_of(cell.name) != DIRECTION:
+            if kind_of(cell.name) != DIRECTION or cell.name.startswith(AWAY):
                 raise DataError(
-                    f"{cell.name!r} is what a control is called here; give the direction another "
-                    "name."
+                    f"{cell.name!r} is what a control, or the other way, is called here; give the "
+                    "direction another name."
                 )
             conditions_of(cell.name, cell.direction, few)
     cells = operating_cells(sets, samplings[:1], {}, {}, controls.instruction, scope)

@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from tl_steer.controls import INSTRUCTION, NONE
-from tl_steer.directions import Direction
+from tl_steer.directions import AnyDirection
 from tl_steer.dosing import equal_kl_strengths
-from tl_steer.experiments._calibration import Calibration, OperatingPoint
+from tl_steer.experiments._calibration import OperatingPoint
 from tl_steer.experiments._cell import Cell, PromptSet
 from tl_steer.experiments._grid import scope_name
 from tl_steer.generation import Sampling
@@ -16,18 +17,17 @@ from tl_steer.scopes import Scope
 
 def at_kl_of(
     model: SteerableModel,
-    lead: OperatingPoint,
-    named: Mapping[str, Direction],
-    calibration: Calibration,
-    validation: Sequence[str],
+    named: Mapping[str, AnyDirection],
+    kl: float,
+    validation: PromptSet,
     scope: Scope,
 ) -> dict[str, OperatingPoint]:
     """Random directions, at the KL of the reference on the validation prompts."""
     several = equal_kl_strengths(
         model,
-        PromptSet("validation", tuple(validation)).tokens(model),
+        validation.tokens(model),
         list(named.values()),
-        max(float(calibration.row_of(lead)["kl"]), 1e-6),
+        max(kl, 1e-6),
         way=1,
         scope=scope,
     )
@@ -50,7 +50,7 @@ def operating_cells(
     for prompts in sets:
         told = None
         if instruction:
-            told = PromptSet(prompts.name, prompts.prompts, before=instruction)
+            told = replace(prompts, before=instruction)
         for sampling in samplings:
             found.append(Cell(NONE, None, 0.0, "", scope, prompts, sampling))
             found += [

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+import pandas as pd
+
 from tl_steer.controls import NONE, ControlsResult
 from tl_steer.experiments._calibration import Calibration
 from tl_steer.experiments._cell import PromptSet
@@ -12,32 +14,38 @@ from tl_steer.judges import Judge
 from tl_steer.lens.protocol import SteerableModel, device_of
 from tl_steer.lens.versions import versions
 
+AWAY = "away from "
+"""What operating points against a direction are called by."""
+
 _FEW_PROMPTS, _FEW_CONTROLS = 32, 30
 
 
 def facts_of(
     model: SteerableModel | ModelFactory,
     judge: Judge,
-    calibration: Calibration,
+    calibrations: Mapping[str, Calibration],
     controls: Controls,
     samplings: Sequence[Sampling],
     validation: Mapping[str, Sequence[str]],
     test: Sequence[PromptSet],
 ) -> dict[str, str]:
     """By name, in words."""
-    tried = calibration.curve[calibration.curve["direction"] != NONE]
-    info = next(iter(calibration.best_of.values())).direction.provenance.model
+    curve = pd.concat([each.curve for each in calibrations.values()])
+    tried = curve[curve["direction"] != NONE]
+    towards = calibrations[""]
+    info = next(iter(towards.best_of.values())).direction.provenance.model
     where = f" on {device_of(model)}" if is_model(model) else ""  # type: ignore[arg-type]
     vectors = f"KL {controls.kl:g} nats" if controls.dose is None else f"dose {controls.dose:g}"
     prompts = [f"{len(each)} {name}" for name, each in validation.items()]
     prompts += [f"{len(each.prompts)} {each.name} (test)" for each in test]
     return {
         "model": f"{info.name}, {info.n_layers} layers, width {info.d_model}{where}",
-        "directions": ", ".join(calibration.best_of),
+        "directions": ", ".join(towards.best_of),
         "hook points": ", ".join(dict.fromkeys(tried["hook_name"])),
         "judge": repr(judge),
         "prompts": ", ".join(prompts),
-        "choice": f"{len(tried)} tries within {calibration.constraints}",
+        "choice": f"{len(tried)} tries within {towards.constraints}"
+        + (", towards and away" if AWAY in calibrations else ""),
         "controls": f"{controls.n_random} random directions"
         + (", as many of shuffled labels" if controls.shuffled is not None else "")
         + f", {controls.n_orthogonal} at right angles, all at {vectors}",
@@ -49,7 +57,7 @@ def facts_of(
 
 
 def limits_of(
-    calibration: Calibration,
+    calibrations: Mapping[str, Calibration],
     controlled: Mapping[str, ControlsResult],
     controls: Controls,
     test: Sequence[PromptSet],
@@ -69,12 +77,20 @@ def limits_of(
         )
     if controls.shuffled is None:
         found.append("No directions of shuffled labels were compared with.")
-    over = [name for name, point in calibration.best_of.items() if point.over]
+    over = [
+        prefix + name
+        for prefix, each in calibrations.items()
+        for name, point in each.best_of.items()
+        if point.over
+    ]
     if over:
         found.append(
-            f"Nothing that was tried of {', '.join(over)} was within {calibration.constraints}; "
+            f"Nothing that was tried of {', '.join(over)} was within "
+            f"{calibrations[''].constraints}; "
             "what oversteps it least is shown."
         )
+    if AWAY in calibrations:
+        found.append("Steering away from the directions was not set beside controls.")
     short = [name for name, each in controlled.items() if each.unmatched]
     if short:
         found.append(f"Some controls of {', '.join(short)} did not reach the KL.")

@@ -30,7 +30,9 @@ def study_table(
 
     Returns:
         ``method``, ``prompts``, ``texts``; of the headline judge the ``<judge>_share`` (of texts
-        over one half) and the mean; ``perplexity``, ``distinct_1`` to ``distinct_3``; for
+        over one half), the mean, and its interval over prompts, ``<judge>_low`` to
+        ``<judge>_high``; ``perplexity``, ``distinct_1`` to ``distinct_3``, and
+        ``perplexity_ratio`` to no steering; for
         directions ``sigma`` (above random directions at equal KL, on the prompts that were compared
         with controls), ``sigma_shuffled`` and ``beats`` (as ``verdict_table``), in the row of the
         first prompt set; then what else was measured, and the other judges.
@@ -39,8 +41,8 @@ def study_table(
         texts.assign(cell=texts["prompts"] + "\n" + texts["direction"]), tuple(judges)
     ).cells
     cells["method"] = [RANDOM if kind_of(name) == RANDOM else name for name in cells["direction"]]
-    scores = [name for judge in judges for name in (f"{judge}_share", judge)]
-    measured = [*scores[:2], *_WRITTEN, *(name for name in _MORE if name in cells), *scores[2:]]
+    scores = [f"{judge}{of}" for judge in judges for of in ("_share", "", "_low", "_high")]
+    measured = [*scores[:4], *_WRITTEN, *(name for name in _MORE if name in cells), *scores[4:]]
     rows = []
     for (prompts, method), part in cells.groupby(["prompts", "method"], sort=False):
         several = f"{method} (mean of {len(part)})" if method == RANDOM else method
@@ -52,6 +54,8 @@ def study_table(
             row[name] = float(np.exp(np.log(values).mean()) if pooled else values.mean())
         rows.append(row)
     found = pd.DataFrame(rows)
+    nothing = found[found["method"] == NONE].set_index("prompts")["perplexity"]
+    found["perplexity_ratio"] = found["perplexity"] / found["prompts"].map(nothing)
     order = {NONE: 0, RANDOM: 2}
     rank = [order.get(str(name).split(" (")[0], 1) for name in found["method"]]
     sets = {name: number for number, name in enumerate(dict.fromkeys(found["prompts"]))}
@@ -59,7 +63,7 @@ def study_table(
     found = found.sort_values(["_set", "_rank"], kind="stable").drop(columns=["_set", "_rank"])
     found = _with_verdicts(found.reset_index(drop=True), controlled)
     shown = [name for name in _VERDICT if name in found]
-    own = ["method", "prompts", "texts", *scores[:2], *_WRITTEN, *shown]
+    own = ["method", "prompts", "texts", *scores[:4], *_WRITTEN, "perplexity_ratio", *shown]
     return found[[*own, *(name for name in found if name not in own)]]
 
 
@@ -77,15 +81,20 @@ def _with_verdicts(table: pd.DataFrame, controlled: Mapping[str, ControlsResult]
     return table
 
 
-def chosen_table(calibration: Calibration, scope: str) -> pd.DataFrame:
+def chosen_table(calibrations: Mapping[str, Calibration], scope: str) -> pd.DataFrame:
     """The operating point of each direction, and what it did where it was chosen.
 
     Args:
-        calibration: Of all directions.
+        calibrations: Of all directions, by what is put before their names.
         scope: What the scope is called.
     """
     rows = []
-    for name, point in calibration.best_of.items():
+    several = [
+        (prefix + name, point, each)
+        for prefix, each in calibrations.items()
+        for name, point in each.best_of.items()
+    ]
+    for name, point, calibration in several:
         tried = calibration.row_of(point)
         rows.append(
             {
@@ -104,3 +113,16 @@ def chosen_table(calibration: Calibration, scope: str) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def tried_table(calibrations: Mapping[str, Calibration]) -> pd.DataFrame:
+    """All that was tried, with the directions called as in :func:`chosen_table`.
+
+    Args:
+        calibrations: By what is put before the names of their directions.
+    """
+    frames = []
+    for prefix, each in calibrations.items():
+        steered = each.curve[each.curve["direction"] != NONE]
+        frames.append(steered.assign(direction=prefix + steered["direction"]))
+    return pd.concat(frames, ignore_index=True)

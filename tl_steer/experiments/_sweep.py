@@ -7,7 +7,7 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from tl_steer.arguments import Count, Seed, checked
-from tl_steer.directions import Direction
+from tl_steer.directions import AnyDirection
 from tl_steer.experiments._grid import DirectionGrid, grid
 from tl_steer.experiments._measures import Measures, ModelFactory
 from tl_steer.experiments._running import Runner
@@ -25,7 +25,7 @@ from tl_steer.scopes import Scope, everywhere
 def sweep(
     model: SteerableModel | ModelFactory,
     prompts: Sequence[str] | Mapping[str, Sequence[str]],
-    directions: Direction | DirectionGrid,
+    directions: AnyDirection | DirectionGrid,
     strengths: Sequence[float] | None = None,
     *,
     doses: Sequence[float] | None = None,

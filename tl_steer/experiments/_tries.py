@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from tl_steer.directions import Direction
+from tl_steer.directions import AnyDirection
 from tl_steer.experiments._cell import Cell
 from tl_steer.experiments._constraints import Constraints
 from tl_steer.experiments._running import Runner
@@ -27,7 +27,7 @@ class Place:
     name: str
     """What it is called; the same at several hook points, where there are several."""
 
-    direction: Direction
+    direction: AnyDirection
 
     def __str__(self) -> str:
         """Name and hook point."""

@@ -5,9 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
-from tl_steer.drawing.plots import figure_png
 from tl_steer.errors import DataError
 from tl_steer.page.html import escaped, table_html
 
@@ -46,52 +44,6 @@ figcaption { color: var(--faint); font-size: .9rem; margin-top: .4rem; }
 """
 # A report is often opened from a download folder: whatever a text in it tries, nothing is loaded.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-
-
-def render_report(
-    *,
-    title: str,
-    summary: Sequence[str],
-    facts: Mapping[str, str],
-    tables: Mapping[str, pd.DataFrame],
-    figures: Mapping[str, Figure],
-    examples: pd.DataFrame,
-) -> str:
-    """Set an experiment as one HTML page that needs no other file, no script and no network.
-
-    All texts are escaped. The page follows the reader's light or dark setting, and prints.
-
-    Args:
-        title: The heading.
-        summary: Paragraphs that say what was found.
-        facts: What was run: model, hook name, strength, seeds, times ...
-        tables: Numbers, under their headings. The index is left out; reset it to have it shown.
-        figures: Pictures, with the captions under them.
-        examples: Texts side by side, one column for each condition, in the order of the columns.
-
-    Returns:
-        The page, to be written as UTF-8.
-
-    Raises:
-        DataError: An example is not a string.
-    """
-    sections = [
-        *(f"<p>{escaped(paragraph)}</p>" for paragraph in summary),
-        section_html("What was run", facts_html(facts)) if facts else "",
-        *(section_html(heading, numbers_html(frame)) for heading, frame in tables.items()),
-        section_html(
-            "Figures",
-            "\n".join(
-                picture_html(caption, figure_png(figure)) for caption, figure in figures.items()
-            ),
-        )
-        if figures
-        else "",
-        section_html("Side by side", f'<div class="wide">{side_by_side_html(examples)}</div>')
-        if len(examples)
-        else "",
-    ]
-    return page_html(title, [section for section in sections if section])
 
 
 def page_html(title: str, parts: Sequence[str]) -> str:

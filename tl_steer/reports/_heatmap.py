@@ -1,5 +1,7 @@
 """Where to steer, and how strongly: the effect at each layer and strength."""
 
+import re
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -86,9 +88,19 @@ def _places(steered: pd.DataFrame) -> dict[str, str]:
     )
     alone = len(set(sites.values())) == 1
     return {
-        name: str(layer) if alone else drawable(f"{site.removeprefix('hook_')} {layer}", 20)
+        name: _layers(name, layer) if alone else _row_name(site, _layers(name, layer))
         for site, layer, name in ordered
     }
+
+
+def _layers(hook_name: str, layer: int) -> str:
+    """``15``, or ``10–18`` for a run of layers."""
+    run = re.search(r"\{(\d+)\.\.(\d+)\}", hook_name)
+    return f"{run[1]}–{run[2]}" if run else str(layer)
+
+
+def _row_name(site: str, layers: str) -> str:
+    return drawable(f"{site.removeprefix('hook_')} {layers}", 24)
 
 
 def _grid(
@@ -126,7 +138,7 @@ def _axes(axes: Axes, places: dict[str, str], steps: list[float], by: str, *, fi
     axes.set_xlabel("strength" if by == "strength" else "relative dose", fontsize=9)
     if first:
         axes.set_ylabel(
-            "layer" if all(one.isdigit() for one in places.values()) else "", fontsize=9
+            "layer" if all(one[0].isdigit() for one in places.values()) else "", fontsize=9
         )
 
 

@@ -56,6 +56,12 @@ class StudyResults:
     """The operating points: ``direction``, ``hook_name``, ``strength``, and what else is to be
     shown, such as the dose, the scores on validation, and why it was chosen."""
 
+    tried: pd.DataFrame | None = None
+    """All that was tried for the operating points, as ``Calibration.curve``."""
+
+    separation: pd.DataFrame | None = None
+    """How well directions tell held-out texts apart, as from ``ts.diagnostics.separation``."""
+
     limits: Sequence[str] = ()
     """What the study does not show, in sentences."""
 

@@ -110,8 +110,12 @@ def _frames(results: StudyResults) -> dict[str, pd.DataFrame]:
                 for each in shown
             ]
         )
-    if results.people is not None:
-        found["people.csv"] = results.people
+    more = {
+        "people": results.people,
+        "tried": results.tried,
+        "separation": results.separation,
+    }
+    found |= {f"{name}.csv": each for name, each in more.items() if each is not None}
     return found
 
 

@@ -7,11 +7,12 @@ from functools import cached_property
 import pandas as pd
 from matplotlib.figure import Figure
 
-from tl_steer.drawing.plots import figure_png
+from tl_steer.drawing.plots import figure_png, layer_curve
 from tl_steer.reports._averages import averaged, kind_of
 from tl_steer.reports._examples import examples
 from tl_steer.reports._figures import dose_effect_curves, pareto, pareto_front
 from tl_steer.reports._heatmap import layer_strength_heatmap
+from tl_steer.reports._overview import beside, first_texts, method_bars, tried_figure
 from tl_steer.reports._per_prompt import anti_steerable, effects_per_prompt
 from tl_steer.reports._results import StudyResults
 from tl_steer.reports._settings_shown import Shown, settings_shown
@@ -73,6 +74,7 @@ def sections_of(results: StudyResults) -> list[Section]:
         *_examples(results, settings),
         *_people(results),
         *_chosen(results),
+        *_separation(results),
         *_limits(results),
     ]
 
@@ -106,7 +108,11 @@ def _directions(cells: pd.DataFrame) -> list[str]:
 
 def _table(results: StudyResults) -> Iterator[Section]:
     if len(results.table):
-        yield Section("Methods and prompts", tables={"": _flat(results.table)})
+        bars = method_bars(results.table)
+        caption = "Mean scores on the first prompts; whiskers are intervals over prompts."
+        pictures = [] if bars is None else [Picture("methods", caption, bars)]
+        tables = {"": _flat(results.table)}
+        yield Section("Methods and prompts", pictures=pictures, tables=tables)
 
 
 def _controls(results: StudyResults) -> Iterator[Section]:
@@ -228,22 +234,11 @@ def _examples(results: StudyResults, settings: Sequence[Shown]) -> Iterator[Sect
         "that of the unsteered text of the same prompt and sample; shown are the first, the "
         "middle and the last."
     )
-    shown = {each.label: _beside(examples(each.texts, results.judge)) for each in settings}
+    shown = {each.label: beside(examples(each.texts, results.judge)) for each in settings}
+    first = first_texts(results)
+    if len(first):
+        shown["The first text of each prompt"] = first
     yield Section("Texts side by side", [rule], texts=shown)
-
-
-def _beside(found: pd.DataFrame) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "": [f"{row.which}, {row.rank} of {row.of}" for row in found.itertuples()],
-            "prompt": found["prompt"].astype(str),
-            "no steering": found["unsteered"].astype(str),
-            "steered": found["steered"].astype(str),
-            "score": [
-                f"{row.score_unsteered:.3f} → {row.score_steered:.3f}" for row in found.itertuples()
-            ],
-        }
-    )
 
 
 def _people(results: StudyResults) -> Iterator[Section]:
@@ -259,7 +254,22 @@ def _people(results: StudyResults) -> Iterator[Section]:
 def _chosen(results: StudyResults) -> Iterator[Section]:
     if len(results.chosen):
         note = "What was chosen; scores are those that it was chosen by."
-        yield Section("Operating points", [note], tables={"": _flat(results.chosen)})
+        figure = tried_figure(results)
+        caption = (
+            "What each dose that was tried does on the validation prompts, and what it costs; "
+            "dotted: chosen."
+        )
+        pictures = [] if figure is None else [Picture("tried", caption, figure)]
+        tables = {"": _flat(results.chosen)}
+        yield Section("Operating points", [note], pictures=pictures, tables=tables)
+
+
+def _separation(results: StudyResults) -> Iterator[Section]:
+    if results.separation is None:
+        return
+    caption = "How well each layer's direction separates texts that it was not computed from."
+    picture = Picture("separation", caption, layer_curve(results.separation))
+    yield Section("Separation", pictures=[picture])
 
 
 def _limits(results: StudyResults) -> Iterator[Section]:
