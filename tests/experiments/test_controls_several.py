@@ -228,7 +228,7 @@ def test_controls_that_cannot_be(name: str, number: float) -> None:
     ("changes", "says"),
     [
         ({"directions": {}}, "no direction came by name"),
-        ({"directions": ["joy"]}, "expected a dict of Directions, got a list"),
+        ({"directions": ["joy"]}, "expected a dict of Directions or LayerRuns, got a list"),
         ({"directions": {"joy": [1.0]}}, "the value of 'joy' is a list"),
         ({"prompts": "the film"}, "expected a list of texts"),
         ({"prompts": ()}, "a list of prompts"),
