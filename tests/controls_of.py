@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
+from grouped import grouped
 from making import direction, shared_model
 
 import tl_steer as ts
 from tl_steer.controls import ControlsResult
-from tl_steer.experiments import against_controls
+from tl_steer.experiments import Controls, Run, against_controls
 
 SITE = "blocks.1.hook_resid_post"
 PROMPTS = ("the film was very good", "a movie", "i loved it so much and the plot", "the end")
@@ -61,13 +62,15 @@ def found(kind: str = "bridge") -> ControlsResult:
         direction(model_of(kind), SITE),
         JUDGE,
         SAMPLING,
-        kl=0.1,
-        n_random=4,
-        n_orthogonal=2,
-        shuffled=activations(kind),
-        instruction=INSTRUCTION,
-        seed=5,
-        progress=False,
+        Controls(
+            kl=0.1,
+            n_random=4,
+            n_orthogonal=2,
+            shuffled=activations(kind),
+            instruction=INSTRUCTION,
+            seed=5,
+        ),
+        run=Run(progress=False),
     )
 
 
@@ -84,4 +87,4 @@ def controlled(**changes: Any) -> ControlsResult:
         "sampling": ts.Sampling(max_new_tokens=2),
         **changes,
     }
-    return against_controls(model, **asked)
+    return against_controls(model, **grouped(asked, controls=Controls, run=Run))

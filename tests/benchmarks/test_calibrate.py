@@ -8,7 +8,7 @@ from ratios import ratios
 
 import tl_steer as ts
 from tl_steer.demo.prompts import VALIDATION
-from tl_steer.experiments import Calibration, calibrate
+from tl_steer.experiments import Calibration, Run, Search, calibrate
 
 pytestmark = pytest.mark.packaged
 SAMPLING = ts.Sampling(max_new_tokens=12, temperature=0.9, top_p=0.95)
@@ -31,9 +31,9 @@ def test_directions_together(benchmark: Any, capsys: pytest.CaptureFixture[str])
             directions,
             judge,
             validation=VALIDATION[:4],
-            tries=2,
+            search=Search(tries=2),
             sampling=SAMPLING,
-            progress=False,
+            run=Run(progress=False),
         )
 
     others = {"one direction at a time": lambda: [run(each) for each in joy.values()]}

@@ -4,9 +4,11 @@ from functools import cache
 from typing import Any
 
 from controls_of import JUDGE
+from grouped import grouped
 from making import direction, shared_model
 
 import tl_steer as ts
+from tl_steer.experiments import Run, Search
 from tl_steer.experiments._calibrate import calibrate
 from tl_steer.experiments._calibration import Calibration
 from tl_steer.experiments._constraints import Constraints
@@ -34,4 +36,5 @@ def calibrated(model: Any, **settings: Any) -> Calibration:
     } | settings
     # A factory loads the same weights again.
     own = model if hasattr(model, "cfg") else shared_model("bridge", "llama")
-    return calibrate(model, directions(own), JUDGE, **given)
+    asked = grouped(given, search=Search, run=Run)
+    return calibrate(model, directions(own), JUDGE, **asked)

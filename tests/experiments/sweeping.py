@@ -6,9 +6,11 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from grouped import grouped
 from making import direction, own_model
 
 import tl_steer as ts
+from tl_steer.experiments import Measures, Run
 from tl_steer.experiments._sweep import sweep
 
 AT = "blocks.1.hook_resid_post"
@@ -45,7 +47,11 @@ def swept(model: Any, folder: Any = None, **changes: Any) -> ts.experiments.Swee
         "rows": 12,
         "progress": False,
     } | changes
-    return sweep(model, PROMPTS, settings.pop("directions"), folder=folder, **settings)
+    directions = settings.pop("directions")
+    asked = grouped({**settings, "folder": folder}, run=Run)
+    if {"neutral", "relevance", "second"} & {*asked}:
+        asked = grouped({**asked, "judges": [asked["judges"]]}, judges=Measures)
+    return sweep(model, PROMPTS, directions, **asked)
 
 
 if __name__ == "__main__":

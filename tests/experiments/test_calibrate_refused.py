@@ -27,11 +27,12 @@ from tl_steer.experiments._optuna_search import Optuna
         ({"validation": []}, DataError, "validation: 0 prompts"),
         ({"test": []}, DataError, "leave test= out"),
         ({"way": 0}, SteerError, "way=0: 1 to add"),
+        ({"both_ways": True}, SteerError, r"once more with Search\(way=-1\)"),
         ({"most": 0.0}, SteerError, "most=0.0"),
         ({"first": math.nan}, SteerError, "first=nan"),
         ({"kl": -0.1}, SteerError, "kl=-0.1"),
         ({"tries": 0}, SteerError, "tries=0"),
-        ({"kl": 0.1, "search": Optuna()}, SteerError, "nothing to look for"),
+        ({"kl": 0.1, "optuna": Optuna()}, SteerError, "nothing to look for"),
         ({"seeds": []}, DataError, "seeds"),
         ({"seeds": [1, 1]}, DataError, "each of them once"),
         ({"scope": slice(0, 4, 2)}, SteerError, "no step"),
@@ -70,7 +71,7 @@ def test_a_direction_of_another_model() -> None:
 
     other = small_model("bridge", "gpt2")
     with pytest.raises(MismatchError, match="another model"):
-        calibrate(other, two_places(), JUDGE, validation=VALIDATION, progress=False)
+        calibrate(other, two_places(), JUDGE, validation=VALIDATION)
 
 
 def test_in_words(monkeypatch: pytest.MonkeyPatch) -> None:

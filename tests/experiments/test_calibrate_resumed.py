@@ -20,14 +20,14 @@ pytestmark = pytest.mark.once
 
 
 @pytest.mark.parametrize(
-    "settings", [{}, {"kl": 0.1, "most": 9.0}, {"search": 9}, {"seeds": [1, 2]}]
+    "settings", [{}, {"kl": 0.1, "most": 9.0}, {"optuna": 9}, {"seeds": [1, 2]}]
 )
 def test_an_end_in_the_middle_costs_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any]
 ) -> None:
-    if "search" in settings:
+    if "optuna" in settings:
         pytest.importorskip("optuna")
-        settings = {"search": Optuna(trials=settings["search"], together=3)}
+        settings = {"optuna": Optuna(trials=settings["optuna"], together=3)}
     model = shared_model("bridge", "llama")
     run: Callable[..., Calibration] = partial(calibrated, model, **settings)
     whole = run(folder=tmp_path / "whole")

@@ -29,6 +29,7 @@ from tl_steer.demo.planted import planted
 from tl_steer.demo.planted_words import PRAISE
 from tl_steer.directions import Provenance
 from tl_steer.dosing import mean_kl
+from tl_steer.experiments import Controls, Run
 from tl_steer.experiments._controls import against_controls
 from tl_steer.lens.protocol import model_info
 from tl_steer.statistics import paired_difference
@@ -172,9 +173,8 @@ def test_the_planted_truth_is_far_above_its_controls(kind: Any) -> None:
         truth,
         Share(PRAISE),
         ts.Sampling(max_new_tokens=4, samples=2),
-        kl=0.2,
-        n_random=30,
-        progress=False,
+        Controls(kl=0.2, n_random=30),
+        run=Run(progress=False),
     )
     assert answer.sigma > 5
     assert answer.p_value == pytest.approx(1 / 31)
@@ -187,8 +187,8 @@ def test_the_planted_truth_is_far_above_its_controls(kind: Any) -> None:
         -truth,
         Share(PRAISE),
         ts.Sampling(max_new_tokens=4, samples=2),
-        n_random=5,
-        progress=False,
+        Controls(n_random=5),
+        run=Run(progress=False),
     )
     assert away.effect.estimate <= 0
     assert away.p_value == 1

@@ -11,13 +11,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from controls_of import INSTRUCTION, JUDGE, PROMPTS, REVIEWS, SITE, Share, model_of
+from grouped import grouped
 from making import as_users_run_it, direction, hooks_of
 from models import KINDS
 
 import tl_steer as ts
 from tl_steer.controls import ControlsResult
 from tl_steer.errors import SteerError
-from tl_steer.experiments import _workers as workers
+from tl_steer.experiments import Run, _workers as workers
 from tl_steer.experiments._controls import against_controls, each_against_controls
 from tl_steer.experiments._store import CellStore
 from tl_steer.statistics import paired_difference
@@ -45,7 +46,7 @@ def each(model: Any = None, **changes: Any) -> dict[str, ControlsResult]:
         "prompts": PROMPTS, "directions": directions(), "judge": JUDGE, "sampling": SAMPLING,
         "controls": FEW, "progress": False, **changes,
     }  # fmt: skip
-    return each_against_controls(model or model_of("bridge"), **asked)
+    return each_against_controls(model or model_of("bridge"), **grouped(asked, run=Run))
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -76,9 +77,8 @@ def test_each_is_what_it_is_alone(kind: str) -> None:
     assert len({one.frame.loc[0, "strength"] for one in together.values()}) == 3
     for name, one in directions(kind).items():
         alone = against_controls(
-            model, PROMPTS, one, JUDGE, SAMPLING, kl=0.1, n_random=3, n_orthogonal=1,
-            shuffled=acts, instruction=INSTRUCTION, seed=5, progress=False,
-        )  # fmt: skip
+            model, PROMPTS, one, JUDGE, SAMPLING, controls, run=Run(progress=False)
+        )
         found = together[name]
         assert found.generations.texts == alone.generations.texts
         pd.testing.assert_frame_equal(found.frame, alone.frame, rtol=1e-4, atol=1e-6)

@@ -66,13 +66,13 @@ def test_one_seed_is_one_search(capsys: pytest.CaptureFixture[str]) -> None:
 def test_an_operating_point_by_optuna(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("optuna")
     world = World(rising, dear(0.4))
-    found = calibrated(monkeypatch, world, search=Optuna(trials=30, together=10))
+    found = calibrated(monkeypatch, world, optuna=Optuna(trials=30, together=10))
     assert found.chosen.hook_name == THERE
     assert 0.3 <= found.chosen.dose <= 0.4
     assert len(found.curve) == 1 + 30
     # Three rounds, and the test prompts.
     assert [len(cells) for cells in world.asked] == [11, 10, 10, 2]
-    away = calibrated(monkeypatch, World(rising, dear(0.4)), search=Optuna(trials=30), way=-1)
+    away = calibrated(monkeypatch, World(rising, dear(0.4)), optuna=Optuna(trials=30), way=-1)
     assert -0.4 <= away.chosen.dose <= -0.25
 
 

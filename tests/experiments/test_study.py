@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from calibrating import LOOSE, SAMPLING, VALIDATION
 from controls_of import INSTRUCTION, JUDGE, Share, activations, model_of
+from grouped import grouped
 from making import direction, shared_model
 
 import tl_steer as ts
@@ -15,6 +16,7 @@ from tl_steer.controls import random_directions
 from tl_steer.directions import LayerRun
 from tl_steer.dosing import mean_kl
 from tl_steer.errors import DataError, HookNameError, SteerError
+from tl_steer.experiments import Measures, Run, Search
 from tl_steer.lens.forward import Decoder
 from tl_steer.reports import StudyResults
 from tl_steer.statistics import sigma_above
@@ -46,7 +48,10 @@ def studied(model: Any = None, **changes: Any) -> StudyResults:
         "neutral": ("a day in the end", "you and the story"),
         "progress": False,
     } | changes
-    return ts.study(own, judge=JUDGE, **given)
+    asked = grouped(given, search=Search, run=Run)
+    measured = {name: asked.pop(name) for name in ("judges", "neutral")}
+    measures = Measures((JUDGE, *measured["judges"]), neutral=measured["neutral"])
+    return ts.study(own, judges=measures, **asked)
 
 
 @cache
@@ -66,8 +71,8 @@ def test_the_choice_is_that_of_calibrate() -> None:
     model = model_of("bridge")
     answer = studied()
     alone = ts.calibrate(
-        model, directions(model), JUDGE, validation=VALIDATION, constraints=LOOSE, tries=2,
-        sampling=SAMPLING, progress=False,
+        model, directions(model), JUDGE, validation=VALIDATION, search=Search(LOOSE, 2),
+        sampling=SAMPLING, run=Run(progress=False),
     )  # fmt: skip
     chosen = answer.chosen.set_index("direction")
     assert list(chosen.index) == ["first", "second"]
@@ -98,7 +103,7 @@ def test_the_cells_are_those_of_the_sweep() -> None:
     model = model_of("bridge")
     alone = ts.sweep(
         model, {"validation": VALIDATION}, _second(), doses=(-0.1, 0.1), sampling=SAMPLING,
-        judges=JUDGE, progress=False,
+        judges=JUDGE, run=Run(progress=False),
     ).cells  # fmt: skip
     own = cells[cells["direction"] == "second"]
     assert own[JUDGE.name].tolist() == alone[JUDGE.name].tolist()[1:]
@@ -108,8 +113,8 @@ def test_the_controls_are_those_of_each_against_controls() -> None:
     model = model_of("bridge")
     alone = ts.experiments.each_against_controls(
         model, TEST["plain"], {"second": directions(model)["second"]}, JUDGE, SAMPLING,
-        ts.experiments.Controls(**CONTROLS, shuffled=activations("bridge")), seeds=(1, 2),
-        progress=False,
+        ts.experiments.Controls(**CONTROLS, shuffled=activations("bridge")),
+        run=Run(seeds=(1, 2), progress=False),
     )  # fmt: skip
     own = found().controlled["second"]
     assert own.generations.texts == alone["second"].generations.texts
@@ -212,6 +217,18 @@ def test_it_goes_on_where_it_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert again.chosen.equals(first.chosen)
 
 
+def test_it_is_about_what_you_say() -> None:
+    answer = found()
+    told = answer.about("A title", "Why?", facts={"data": "ours"}, limits=["One model."])
+    assert (told.title, told.question) == ("A title", "Why?")
+    assert list(told.facts) == ["data", *answer.facts]
+    assert told.limits == ["One model.", *answer.limits]
+    assert answer.about("A title").limits == answer.limits
+    assert told.about(question="What?").title == "A title"
+    with pytest.raises(DataError, match="no judge came"):
+        ts.study(model_of("bridge"), _second(), (), validation=VALIDATION, test=TEST)
+
+
 def test_a_factory_gives_the_same() -> None:
     def load() -> Any:
         return shared_model("bridge", "llama")
@@ -249,8 +266,8 @@ def test_either_way_and_over_a_run_of_layers(tmp_path: Path) -> None:
     assert chosen.loc["run", "hook_name"] == "blocks.{0..1}.hook_resid_post"
     for way, name in ((1, "run"), (-1, "away from run")):
         alone = ts.calibrate(
-            model, {"run": run}, JUDGE, validation=VALIDATION, constraints=LOOSE, tries=2, way=way,
-            sampling=SAMPLING, progress=False,
+            model, {"run": run}, JUDGE, validation=VALIDATION,
+            search=Search(LOOSE, tries=2, way=way), sampling=SAMPLING, run=Run(progress=False),
         ).best_of["run"]  # fmt: skip
         assert chosen.loc[name, "strength"] == alone.strength
         steering = ts.Steering.at_layers(run.directions, alone.strength)
@@ -297,6 +314,7 @@ def test_prompts_are_put_into_a_chat(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"validation": ()}, DataError, "prompts to choose on"),
         ({"seeds": (1, 1)}, DataError, "each of them once"),
         ({"tries": 0}, SteerError, "tries=0"),
+        ({"way": -1}, SteerError, "a study adds the directions"),
         ({"directions": {}}, DataError, "directions by name"),
         ({"directions": {"random 2": direction(model_of("bridge"), HERE)}}, DataError, "a control"),
         ({"doses": ()}, SteerError, "finite numbers are wanted"),

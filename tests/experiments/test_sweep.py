@@ -15,6 +15,7 @@ from tl_steer.directions import Provenance
 from tl_steer.dosing import mean_kl
 from tl_steer.drawing.plots import figure_png
 from tl_steer.errors import DataError, MismatchError, NonFiniteError, SteerError
+from tl_steer.experiments import Run
 from tl_steer.experiments._sweep import sweep
 from tl_steer.experiments._sweep_result import SETTINGS, SweepResult
 from tl_steer.generation import Writer
@@ -39,9 +40,8 @@ def test_each_cell_is_a_call_of_generate(model: Any) -> None:
         [-2.0, 3.0],
         scopes=scopes,
         sampling=SAMPLING,
-        seeds=[4, 5],
         judges=[Length()],
-        progress=False,
+        run=Run(seeds=[4, 5], progress=False),
     )
     assert len(found.cells) == 2 * 2 * (1 + 2 * 2 * 2)
     by_name = {"joy": joy, "other": other}
@@ -187,7 +187,7 @@ def test_what_is_refused() -> None:
                 swept(model, **changes)
         for prompts in ("one", [], {"a": []}, {}):
             with pytest.raises(DataError, match="prompt"):
-                sweep(model, prompts, joy, [1.0], progress=False)
+                sweep(model, prompts, joy, [1.0], run=Run(progress=False))
     foreign = ts.Direction(
         joy.vector,
         AT,

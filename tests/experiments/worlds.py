@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from grouped import grouped
 from making import direction, shared_model
 
 import tl_steer as ts
+from tl_steer.experiments import Run, Search
 from tl_steer.experiments._cell import Cell
 from tl_steer.experiments._running import Runner
 
@@ -96,7 +98,8 @@ def calibrated(
     patch.setattr(Runner, "texts", lambda self, cells: world.texts(self, cells))
     given = {"validation": VALIDATION, "test": TEST, "sampling": SAMPLING, "progress": False}
     several = two_places() if directions is None else directions
-    return calibrate(model(), several, Named(), **(given | settings))
+    asked = grouped(given | settings, search=Search, run=Run)
+    return calibrate(model(), several, Named(), **asked)
 
 
 def rising(hook_name: str, dose: float) -> float:

@@ -17,7 +17,7 @@ from tl_steer.directions import (
     LayerRun,
     mean_difference,
 )
-from tl_steer.experiments import Constraints, Controls, study
+from tl_steer.experiments import Constraints, Controls, Run, Search, study
 from tl_steer.generation import Sampling
 from tl_steer.judges import sentiment_judge, vader_judge
 from tl_steer.reports import StudyResults
@@ -86,23 +86,24 @@ def report_case_study(
     results = study(
         model,
         {name: _places(directions.at(site), runs) for name, (site, runs) in PLACES.items()},
-        sentiment_judge(),
+        (sentiment_judge(), vader_judge()),
         validation=VALIDATION[: amount.prompts],
         test={"test": TEST[: amount.prompts]},
-        title="Steering the sentiment of film reviews",
-        question=(
-            "A direction is the mean activation of positive reviews minus that of negative ones. "
-            "Added or subtracted while the model writes, at which layers and how strongly does it "
-            "move what is written, and what does that cost?"
+        search=Search(
+            Constraints(perplexity_ratio=amount.perplexity_ratio),
+            amount.tries,
+            both_ways=True,
+            doses=amount.doses,
         ),
         controls=Controls(n_random=amount.n_random, n_orthogonal=0),
-        constraints=Constraints(perplexity_ratio=amount.perplexity_ratio),
-        doses=amount.doses,
-        tries=amount.tries,
-        both_ways=True,
         sampling=Sampling(max_new_tokens=amount.tokens, samples=2, temperature=0.9, top_p=0.95),
-        seeds=amount.seeds,
-        judges=(vader_judge(),),
+        run=Run(folder, amount.seeds),
+    )
+    results = results.about(
+        "Steering the sentiment of film reviews",
+        "A direction is the mean activation of positive reviews minus that of negative ones. "
+        "Added or subtracted while the model writes, at which layers and how strongly does it "
+        "move what is written, and what does that cost?",
         facts={
             "data": f"{amount.reviews} + {amount.reviews} reviews of Rotten Tomatoes, mean of "
             "tokens, at every layer of both sites",
@@ -115,7 +116,6 @@ def report_case_study(
             "gives real negative snippets .39 and positive ones .71 on average.",
             "Perplexity is that of the model itself, unsteered: it does not see what is false.",
         ),
-        folder=folder,
     )
     results = replace(results, separation=separation(directions, held_out))
     directions.save(folder / "direction.safetensors")

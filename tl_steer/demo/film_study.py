@@ -16,7 +16,7 @@ from tl_steer.directions import (
     principal_component,
     whitened_mean_difference,
 )
-from tl_steer.experiments import Controls, study
+from tl_steer.experiments import Controls, Measures, Run, Search, study
 from tl_steer.generation import Sampling
 from tl_steer.judges import sentiment_judge, vader_judge
 from tl_steer.lens.protocol import SteerableModel
@@ -103,31 +103,28 @@ def film_study(
     directions: dict[str, Mapping[str, Direction]] = {
         name: estimator(acts) for name, estimator in ESTIMATORS.items()
     }
-    return study(
+    results = study(
         model,
         directions,
-        sentiment_judge(),
+        Measures((sentiment_judge(), vader_judge()), neutral=neutral_background()[: size.prompts]),
         validation=VALIDATION[: size.validation],
         test=size.test,
-        title="Steering the sentiment of film reviews",
-        question=(
-            "Which directions from film reviews make the model write more positively, is it more "
-            "than controls that change the model as much do, and what does it cost?"
-        ),
+        search=Search(tries=size.tries, doses=size.doses),
         controls=Controls(
             n_random=size.n_random,
             n_orthogonal=size.n_orthogonal,
             shuffled=acts,
             instruction=INSTRUCTION,
         ),
-        doses=size.doses,
-        tries=size.tries,
         sampling=Sampling(
             max_new_tokens=size.tokens, samples=size.samples, temperature=0.9, top_p=0.95
         ),
-        seeds=size.seeds,
-        judges=(vader_judge(),),
-        neutral=neutral_background()[: size.prompts],
+        run=Run(folder, size.seeds, progress=progress),
+    )
+    return results.about(
+        "Steering the sentiment of film reviews",
+        "Which directions from film reviews make the model write more positively, is it more "
+        "than controls that change the model as much do, and what does it cost?",
         facts={
             "data": f"{size.reviews} + {size.reviews} reviews of Rotten Tomatoes, mean of tokens",
             "command": "python -m tl_steer study sentiment",
@@ -139,8 +136,6 @@ def film_study(
             "Perplexity is that of the model itself, unsteered: it does not see what is false.",
             "Only additions of more praise were measured beside controls.",
         ),
-        folder=folder,
-        progress=progress,
     )
 
 

@@ -5,7 +5,10 @@ from ._calibration import Calibration, OperatingPoint
 from ._constraints import Constraints
 from ._control_conditions import Controls
 from ._controls import against_controls, each_against_controls
+from ._measures import Measures
 from ._optuna_search import Optuna
+from ._run import Run
+from ._search import Search
 from ._store import CellStore as CellStore, StoredCellWarning
 from ._study import study
 from ._sweep import sweep
@@ -15,8 +18,11 @@ __all__ = [
     "Calibration",
     "Constraints",
     "Controls",
+    "Measures",
     "OperatingPoint",
     "Optuna",
+    "Run",
+    "Search",
     "StoredCellWarning",
     "SweepResult",
     "against_controls",

@@ -7,17 +7,17 @@ from pathlib import Path
 import pandas as pd
 from tqdm.auto import tqdm
 
-from tl_steer.arguments import Count, Positive, Seed, checked
+from tl_steer.arguments import checked
 from tl_steer.directions import AnyDirection
 from tl_steer.dosing import StrengthSearch, equal_kl_strengths, unreached
 from tl_steer.errors import DataError, SteerError
 from tl_steer.experiments._calibration import Calibration, OperatingPoint
 from tl_steer.experiments._calibration_notes import notes_of
-from tl_steer.experiments._constraints import Constraints
 from tl_steer.experiments._grid import DirectionGrid, grid, in_both
 from tl_steer.experiments._measures import Measures, ModelFactory, loaded
-from tl_steer.experiments._optuna_search import Optuna
+from tl_steer.experiments._run import Run
 from tl_steer.experiments._running import Runner
+from tl_steer.experiments._search import Search
 from tl_steer.experiments._store import CellStore, keep_frame
 from tl_steer.experiments._sweep_result import SweepResult
 from tl_steer.experiments._tries import Row, Tries
@@ -25,7 +25,6 @@ from tl_steer.experiments._workers import Job
 from tl_steer.generation import Sampling
 from tl_steer.judges import Judge
 from tl_steer.lens.protocol import SteerableModel
-from tl_steer.lens.tokens import Chat
 from tl_steer.scopes import Scope, as_scope, everywhere
 
 
@@ -37,32 +36,15 @@ def calibrate(
     *,
     validation: Sequence[str],
     test: Sequence[str] | None = None,
-    constraints: Constraints = Constraints(),  # noqa: B008, frozen
-    kl: Positive | None = None,
-    way: int = 1,
-    most: Positive = 1.0,
-    first: Positive = 0.1,
-    tries: Count = 7,
-    search: Optuna | None = None,
+    search: Search = Search(),  # noqa: B008, frozen
     sampling: Sampling = Sampling(samples=4),  # noqa: B008, frozen
-    seeds: Sequence[Seed] | None = None,
     scope: Scope | slice = everywhere,
-    chat: Chat | None = None,
-    prepend_bos: bool | None = None,
-    folder: str | Path | None = None,
-    rows: Count | None = None,
-    progress: bool = True,
+    run: Run = Run(),  # noqa: B008, frozen
 ) -> Calibration:
     """Choose a direction, its hook point and its strength on validation prompts.
 
     Among all that was tried and is within the constraints, the one that the judge likes best is
-    chosen, the smallest dose among equals. What is tried, at each direction:
-
-    - by default, doses that lead to the largest one within the constraints: doubled or halved from
-      the first, then bisected, to within a tenth;
-    - with ``kl``, the one strength with that mean KL of the token after the prompts, which is found
-      without writing texts;
-    - with ``search=Optuna(...)``, places and doses that Optuna proposes.
+    chosen, the smallest dose among equals. What is tried is what :class:`Search` says.
 
     The next tries of all directions are written together, in batches in which each row has a
     direction and a strength of its own, from the same random numbers as the unsteered text.
@@ -76,23 +58,10 @@ def calibrate(
         judge: Gives a text a number.
         validation: Prompts to choose on.
         test: Other prompts, to report on.
-        constraints: What steering may cost.
-        kl: Bring every direction to this KL instead of searching; the constraints still decide
-            which of them may be chosen.
-        way: 1 to add the directions where higher scores are wanted, -1 to subtract them where
-            lower scores are. For another pairing, turn the direction around: ``-joy``.
-        most: The largest relative dose ``‖αv‖ / ‖h‖`` that is tried.
-        first: The dose that is tried first.
-        tries: Doses that are tried of each direction, at most.
-        search: How to search instead.
+        search: What is tried, which way, and what steering may cost.
         sampling: How texts are drawn.
-        seeds: Of the sampling; its own alone by default. Texts of all seeds are taken together.
         scope: Which tokens are steered.
-        chat: Put prompts into the tokenizer's chat template.
-        prepend_bos: Whether prompts begin with a beginning-of-text token.
-        folder: Where finished tries are kept, so that the same call goes on where one was ended.
-        rows: Texts that are written together; see ``sweep``.
-        progress: Whether to show a progress bar.
+        run: Folder, seeds, chat template and progress.
 
     Returns:
         The choice, what it does on the test prompts, and everything that was tried. Where nothing
@@ -110,12 +79,9 @@ def calibrate(
         >>> found = ts.calibrate(model, joy, judge, validation=some, test=others)
         >>> ts.generate(model, prompts, found.steering)
     """
-    _check(validation, test, way)
-    if kl is not None and search is not None:
-        raise SteerError("kl= sets every strength, so that search= has nothing to look for.")
-    scope = as_scope(scope)
-    store = CellStore.at(folder)
-    runner = Runner(model, Job(Measures((judge,)), store), rows)
+    _check(validation, test, search)
+    scope, way, kl = as_scope(scope), search.way, search.kl
+    runner = Runner(model, Job(Measures((judge,)), CellStore.at(run.folder)), run.rows)
 
     def on(name: str, prompts: Sequence[str], given: AnyDirection | DirectionGrid) -> Tries:
         asked = grid(
@@ -125,11 +91,9 @@ def calibrate(
             doses=None,
             scopes=scope,
             sampling=sampling,
-            seeds=seeds,
-            chat=chat,
-            prepend_bos=prepend_bos,
+            run=run,
         )
-        return Tries(runner, asked.cells, judge.name, constraints)
+        return Tries(runner, asked.cells, judge.name, search.constraints)
 
     found = on("validation", validation, directions)
     if test is not None:
@@ -138,15 +102,16 @@ def calibrate(
     for place in places:
         # Relative doses need the norm of the activations.
         place.direction.dose()
-    total = len(places) * (1 if kl is not None else tries) if search is None else search.trials
-    with tqdm(total=total, desc="calibrate", unit="try", disable=not progress) as bar:
+    total = len(places) * (1 if kl is not None else search.tries)
+    total = total if search.optuna is None else search.optuna.trials
+    with tqdm(total=total, desc="calibrate", unit="try", disable=not run.progress) as bar:
         trying = _Trying(found, way, bar.update)
         if kl is not None:
-            trying.at_kl(loaded(model), kl, most, scope)
-        elif search is None:
-            trying.each_place(StrengthSearch(first, most, tries))
+            trying.at_kl(loaded(model), kl, search.most, scope)
+        elif search.optuna is None:
+            trying.each_place(StrengthSearch(search.first, search.most, search.tries))
         else:
-            search.run([str(place) for place in places], most, trying.scored)
+            search.optuna.run([str(place) for place in places], search.most, trying.scored)
     best = _best(found, way)
     chosen, tested = None, None
     if best is not None:
@@ -163,15 +128,15 @@ def calibrate(
         test=None if tested is None else _frame(tested),
         swept=SweepResult(pd.concat(texts, ignore_index=True), (judge.name,)),
         judge=judge.name,
-        constraints=constraints,
+        constraints=search.constraints,
         kl=kl,
         way=way,
         scope=scope,
-        notes=notes_of(found, best, way=way, most=None if kl is not None else most),
+        notes=notes_of(found, best, way=way, most=None if kl is not None else search.most),
     )
-    if folder is not None:
-        calibration.swept.save(folder)
-        keep_frame(calibration.curve, Path(folder) / "curve.parquet", key="curve")
+    if run.folder is not None:
+        calibration.swept.save(run.folder)
+        keep_frame(calibration.curve, Path(run.folder) / "curve.parquet", key="curve")
     return calibration
 
 
@@ -258,7 +223,12 @@ def _frame(tries: Tries) -> pd.DataFrame:
     return pd.DataFrame([tries.base, *several])
 
 
-def _check(validation: Sequence[str], test: Sequence[str] | None, way: int) -> None:
+def _check(validation: Sequence[str], test: Sequence[str] | None, search: Search) -> None:
+    if search.both_ways:
+        raise SteerError(
+            "both_ways=True is for study(). calibrate() goes one way at a time: call it with "
+            "Search(way=1), and once more with Search(way=-1)."
+        )
     if test is not None and not len(test):
         raise DataError("test=[]: give prompts to report on, or leave test= out.")
     shared = in_both(validation, test or [])
@@ -267,5 +237,3 @@ def _check(validation: Sequence[str], test: Sequence[str] | None, way: int) -> N
             f"{len(shared)} prompts are both in validation= and in test=, such as {shared[0]!r}. "
             "What was chosen on a prompt cannot be reported on it; take them out of one of the two."
         )
-    if way not in (1, -1):
-        raise SteerError(f"way={way}: 1 to add the directions, -1 to subtract them.")

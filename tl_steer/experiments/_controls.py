@@ -1,26 +1,23 @@
 """Is it the direction? What it does, against what others do that change the model as much."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
-from tl_steer.activations import Activations
-from tl_steer.arguments import Confidence, Count, Index, Seed, Words, checked
+from tl_steer.arguments import Words, checked
 from tl_steer.controls import DIRECTION, ControlsResult
 from tl_steer.directions import AnyDirection, are_directions, instead_of_direction
 from tl_steer.errors import DataError, MismatchError
 from tl_steer.experiments._beside_controls import beside_controls
-from tl_steer.experiments._cell import PromptSet
 from tl_steer.experiments._control_conditions import Controls
-from tl_steer.experiments._grid import seeded
+from tl_steer.experiments._grid import prompt_sets, seeded
 from tl_steer.experiments._measures import Measures, ModelFactory
+from tl_steer.experiments._run import Run
 from tl_steer.experiments._running import Runner
 from tl_steer.experiments._store import CellStore
 from tl_steer.experiments._workers import Job
 from tl_steer.generation import Sampling
-from tl_steer.judges import Judge, require_judges
+from tl_steer.judges import Judge
 from tl_steer.lens.protocol import SteerableModel
-from tl_steer.lens.tokens import Chat
 from tl_steer.scopes import Scope, as_scope, everywhere
 
 
@@ -42,19 +39,10 @@ def against_controls(
     direction: OneDirection,
     judge: Judge,
     sampling: Sampling = Sampling(samples=4),  # noqa: B008, frozen
+    controls: Controls = Controls(),  # noqa: B008, frozen
     *,
-    kl: float = 0.2,
-    dose: float | None = None,
-    n_random: Index = 30,
-    n_orthogonal: Index = 4,
-    shuffled: Activations | None = None,
-    instruction: str | None = None,
     scope: Scope | slice = everywhere,
-    seeds: Sequence[Seed] | None = None,
-    confidence: Confidence = 0.95,
-    seed: Seed = 0,
-    folder: str | Path | None = None,
-    progress: bool = True,
+    run: Run = Run(),  # noqa: B008, frozen
 ) -> ControlsResult:
     """Steer along a direction and along its controls, and compare what a judge says.
 
@@ -75,18 +63,9 @@ def against_controls(
             other way, give ``-direction`` and a judge of the opposite.
         judge: Gives a text a number; it reads continuations without their prompt.
         sampling: How texts are drawn.
-        kl: See :class:`Controls`, as for all of the following but ``scope`` and ``seeds``.
-        dose: One relative dose for all instead.
-        n_random: Random directions.
-        n_orthogonal: Random directions at right angles to the direction.
-        shuffled: Activations whose labels are shuffled.
-        instruction: Put before each prompt.
-        scope: Which tokens are steered; some of the prompt, where ``kl`` is to be reached.
-        seeds: Of the sampling; its own alone by default.
-        confidence: Of the intervals.
-        seed: Of the control directions and the bootstrap; the sampling has its own.
-        folder: Where finished conditions are kept, so that the same call goes on where one ended.
-        progress: Whether to show a progress bar.
+        controls: What the direction is compared with, and at which KL.
+        scope: Which tokens are steered; some of the prompt, where a KL is to be reached.
+        run: Folder, seeds, chat template and progress.
 
     Returns:
         A tidy frame, effects with intervals, σ and p-values, a figure, and all texts.
@@ -98,20 +77,9 @@ def against_controls(
         MismatchError: For a direction or activations of another model.
         NonFiniteError: For a zero direction, or when logits or scores are not finite.
     """
-    controls = Controls(
-        kl, dose, n_random, n_orthogonal, shuffled, instruction, confidence=confidence, seed=seed
-    )
+    one = {DIRECTION: direction}
     found = each_against_controls(
-        model,
-        prompts,
-        {DIRECTION: direction},
-        judge,
-        sampling,
-        controls,
-        scope=scope,
-        seeds=seeds,
-        folder=folder,
-        progress=progress,
+        model, prompts, one, judge, sampling, controls, scope=scope, run=run
     )
     return found[DIRECTION]
 
@@ -126,12 +94,7 @@ def each_against_controls(
     controls: Controls = Controls(),  # noqa: B008, frozen
     *,
     scope: Scope | slice = everywhere,
-    seeds: Sequence[Seed] | None = None,
-    chat: Chat | None = None,
-    prepend_bos: bool | None = None,
-    folder: str | Path | None = None,
-    rows: Count | None = None,
-    progress: bool = True,
+    run: Run = Run(),  # noqa: B008, frozen
 ) -> dict[str, ControlsResult]:
     """Set several directions beside their controls, each as :func:`against_controls` does.
 
@@ -147,13 +110,7 @@ def each_against_controls(
         sampling: How texts are drawn.
         controls: What the directions are compared with, and at which KL.
         scope: Which tokens are steered; some of the prompt, where a KL is to be reached.
-        seeds: Of the sampling; its own alone by default. Texts of all seeds are taken together,
-            as further ones of their prompts.
-        chat: Put prompts into the tokenizer's chat template.
-        prepend_bos: Whether prompts begin with a beginning-of-text token.
-        folder: Where finished conditions are kept, so that the same call goes on where one ended.
-        rows: Texts that are written together; see ``sweep``.
-        progress: Whether to show a progress bar.
+        run: Folder, seeds, chat template and progress.
 
     Returns:
         What each does beside its controls, by name.
@@ -169,15 +126,14 @@ def each_against_controls(
         raise DataError("give a list of prompts, two or more: intervals are over prompts.")
     if not directions:
         raise DataError("no direction came by name; give one or more: {'joy': joy}.")
-    require_judges((judge,))
-    store = CellStore.at(folder)
+    (asked,) = prompt_sets(prompts, run)
     return beside_controls(
-        Runner(model, Job(Measures((judge,)), store), rows),
-        PromptSet("prompts", tuple(prompts), chat, prepend_bos),
+        Runner(model, Job(Measures((judge,)), CellStore.at(run.folder)), run.rows),
+        asked,
         directions,
         judge.name,
-        seeded(sampling, seeds),
+        seeded(sampling, run),
         controls,
         scope=as_scope(scope),
-        progress=progress,
+        progress=run.progress,
     )

@@ -8,6 +8,7 @@ from typing import Any
 from tl_steer.directions import AnyDirection, Direction, Directions, LayerRun
 from tl_steer.errors import DataError, MismatchError, SteerError
 from tl_steer.experiments._cell import NONE, Cell, PromptSet
+from tl_steer.experiments._run import Run
 from tl_steer.generation import Sampling
 from tl_steer.lens.protocol import UNKNOWN
 from tl_steer.scopes import Scope, as_scope
@@ -47,9 +48,7 @@ def grid(
     doses: Sequence[float] | None,
     scopes: Scope | slice | Mapping[str, Scope | slice],
     sampling: Sampling,
-    seeds: Sequence[int] | None,
-    chat: object = None,
-    prepend_bos: bool | None = None,
+    run: Run,
 ) -> Grid:
     """Combine settings; the cells without steering come first for each prompt set and seed.
 
@@ -57,13 +56,13 @@ def grid(
         DataError: For nothing to combine, a name that is taken twice, or an empty prompt set.
         SteerError: For strengths and doses at once, or numbers that are not finite.
     """
-    sets = prompt_sets(prompts, chat, prepend_bos)
+    sets = prompt_sets(prompts, run)
     named = _directions(directions)
     scoped = _scopes(scopes)
     numbers, are_doses = _numbers(strengths, doses)
     cells = []
     for prompt_set in sets:
-        for drawn in seeded(sampling, seeds):
+        for drawn in seeded(sampling, run):
             nothing = next(iter(scoped.items()))
             cells.append(Cell(NONE, None, 0.0, "", nothing[1], prompt_set, drawn))
             cells += [
@@ -84,13 +83,13 @@ def grid(
     return Grid(tuple(cells))
 
 
-def seeded(sampling: Sampling, seeds: Sequence[int] | None) -> list[Sampling]:
+def seeded(sampling: Sampling, run: Run) -> list[Sampling]:
     """The sampling with each of several seeds, or as it is.
 
     Raises:
         DataError: For no seed, or one that comes twice.
     """
-    several = (sampling.seed,) if seeds is None else tuple(seeds)
+    several = (sampling.seed,) if run.seeds is None else tuple(run.seeds)
     if not several or len(set(several)) < len(several):
         raise DataError(f"seeds={list(several)}: one or more, each of them once.")
     return [replace(sampling, seed=int(seed)) for seed in several]
@@ -159,9 +158,7 @@ def scope_name(scope: Scope) -> str:
     return str(getattr(scope, "__name__", repr(scope)))
 
 
-def prompt_sets(
-    prompts: Mapping[str, Sequence[str]] | Sequence[str], chat: object, prepend_bos: bool | None
-) -> list[PromptSet]:
+def prompt_sets(prompts: Mapping[str, Sequence[str]] | Sequence[str], run: Run) -> list[PromptSet]:
     """Prompts as sets by name.
 
     Raises:
@@ -175,7 +172,7 @@ def prompt_sets(
         texts = (given,) if isinstance(given, str) else tuple(given)
         if not texts or not all(isinstance(text, str) for text in texts):
             raise DataError(f"{name}: {len(texts)} prompts came; one or more strings are wanted.")
-        found.append(PromptSet(str(name), texts, chat, prepend_bos))  # type: ignore[arg-type]
+        found.append(PromptSet(str(name), texts, run.chat, run.prepend_bos))
     if not found:
         raise DataError("there is no prompt to continue.")
     return found

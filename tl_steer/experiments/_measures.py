@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 import torch
 
+from tl_steer.arguments import checked, means
 from tl_steer.dosing import NextTokenKL
 from tl_steer.errors import NonFiniteError
 from tl_steer.experiments._cell import PromptSet
 from tl_steer.generation import Generations
-from tl_steer.judges import Judge, scores_of
+from tl_steer.judges import Judge, require_judges, scores_of
 from tl_steer.lens.fingerprint import fingerprint
 from tl_steer.lens.protocol import SteerableModel
 from tl_steer.lens.tokens import TokenIds, tokenize
@@ -23,36 +24,54 @@ ModelFactory = Callable[[], SteerableModel]
 """Loads a model."""
 
 
+@checked
+@means("Measures", "Measures", instead="For example Measures([judge], neutral=texts).")
 @dataclass(frozen=True, eq=False)
 class Measures:
-    """What is measured on every text, beside how likely the unsteered model finds it."""
+    """What is measured on every text, beside how likely the unsteered model finds it.
 
-    judges: tuple[Judge, ...] = ()
-    neutral: tuple[str, ...] = ()
-    """Texts that have nothing to do with it, on which the next-token KL is measured."""
+    Raises:
+        DataError: For judges of one name, or of one that another column has.
+    """
+
+    judges: Sequence[Judge] = ()
+    """Each gives a text a number; in a study, the first is the headline."""
+
+    neutral: Sequence[str] = ()
+    """Texts that have nothing to do with it, on which the KL of the next token is measured."""
 
     relevance: bool = False
     """Whether to measure how much a text has to do with its prompt."""
 
     second: SteerableModel | ModelFactory | None = None
-    """Another model, whose perplexity is measured too; it reads texts, so any tokenizer will do."""
+    """Another model, whose perplexity is measured too, or a function that loads it; it reads texts,
+    so any tokenizer will do."""
+
+    def __post_init__(self) -> None:
+        """Refuse judges that cannot be told apart."""
+        require_judges(self.judges)
+
+    @classmethod
+    def _of(cls, judges: "Judge | Sequence[Judge] | Measures") -> "Measures":
+        """What is measured, where judges alone were given."""
+        return judges if isinstance(judges, Measures) else cls(require_judges(judges))
 
     @property
     def _loaded_second(self) -> SteerableModel:
         return cast(SteerableModel, self.second)
 
-    def loaded(self) -> "Measures":
+    def _loaded(self) -> "Measures":
         """The same, with the second model loaded where a function was given for it."""
         return self if self.second is None else replace(self, second=loaded(self.second))
 
     @property
-    def names(self) -> tuple[str, ...]:
+    def _names(self) -> tuple[str, ...]:
         """What sets of measures are told apart by; a second model has to be loaded."""
         second = [] if self.second is None else [f"second {fingerprint(self._loaded_second)}"]
         relevance = ["relevance"] if self.relevance else []
         return (*(judge.name for judge in self.judges), *self.neutral, *relevance, *second)
 
-    def of(
+    def _measured(
         self,
         model: SteerableModel,
         generations: Generations,

@@ -2,21 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from time import monotonic
 
 import pandas as pd
 from tqdm.auto import tqdm
 
-from tl_steer.arguments import Count, Seed, checked
+from tl_steer.arguments import checked
 from tl_steer.controls import DIRECTION, RANDOM, random_directions
 from tl_steer.directions import AnyDirection
-from tl_steer.errors import DataError
+from tl_steer.errors import DataError, SteerError
 from tl_steer.experiments._beside_controls import beside_controls
 from tl_steer.experiments._calibrate import calibrate
 from tl_steer.experiments._calibration import Calibration
 from tl_steer.experiments._cell import PromptSet
-from tl_steer.experiments._constraints import Constraints
 from tl_steer.experiments._control_conditions import Controls, conditions_of
 from tl_steer.experiments._grid import (
     DirectionGrid,
@@ -28,7 +26,9 @@ from tl_steer.experiments._grid import (
     seeded,
 )
 from tl_steer.experiments._measures import Measures, ModelFactory, loaded
+from tl_steer.experiments._run import Run
 from tl_steer.experiments._running import Runner
+from tl_steer.experiments._search import Search
 from tl_steer.experiments._store import CellStore
 from tl_steer.experiments._study_cells import at_kl_of, operating_cells
 from tl_steer.experiments._study_facts import AWAY, facts_of, limits_of
@@ -36,9 +36,8 @@ from tl_steer.experiments._study_table import chosen_table, study_table, tried_t
 from tl_steer.experiments._sweep import sweep
 from tl_steer.experiments._workers import Job, described
 from tl_steer.generation import Sampling
-from tl_steer.judges import Judge, require_judges
+from tl_steer.judges import Judge
 from tl_steer.lens.protocol import SteerableModel
-from tl_steer.lens.tokens import Chat
 from tl_steer.reports import StudyResults, kind_of
 from tl_steer.scopes import Scope, as_scope, everywhere
 
@@ -51,30 +50,15 @@ that σ is measured by are others' business: see ``Controls.n_random``."""
 def study(
     model: SteerableModel | ModelFactory,
     directions: AnyDirection | DirectionGrid,
-    judge: Judge,
+    judges: Judge | Sequence[Judge] | Measures,
     *,
     validation: Sequence[str],
     test: Sequence[str] | Mapping[str, Sequence[str]],
-    title: str = "Does it steer?",
-    question: str = "",
+    search: Search = Search(tries=5),  # noqa: B008, frozen
     controls: Controls = Controls(),  # noqa: B008, frozen
-    constraints: Constraints = Constraints(),  # noqa: B008, frozen
-    doses: Sequence[float] = (-0.3, -0.2, -0.1, 0.1, 0.2, 0.3),
-    tries: Count = 5,
-    both_ways: bool = False,
     sampling: Sampling = Sampling(samples=4),  # noqa: B008, frozen
-    seeds: Sequence[Seed] | None = None,
-    judges: Judge | Sequence[Judge] = (),
-    neutral: Sequence[str] = (),
-    second: SteerableModel | ModelFactory | None = None,
     scope: Scope | slice = everywhere,
-    chat: Chat | None = None,
-    prepend_bos: bool | None = None,
-    facts: Mapping[str, str] | None = None,
-    limits: Sequence[str] = (),
-    folder: str | Path | None = None,
-    rows: Count | None = None,
-    progress: bool = True,
+    run: Run = Run(),  # noqa: B008, frozen
 ) -> StudyResults:
     """Choose where and how strongly, measure on other prompts, and compare with controls.
 
@@ -91,37 +75,24 @@ def study(
         model: Any TransformerLens model, or a function that loads one; see ``sweep``.
         directions: By name, each at one hook point or several, or over a ``LayerRun``; the first is
             the reference.
-        judge: The headline; more of each direction should score higher.
+        judges: The headline, of which more of each direction should score higher, and others for
+            the table; or :class:`Measures`, with what else is measured.
         validation: Prompts to choose on.
         test: Others to report on; or several sets by name, the first of which is compared with
             controls.
-        title: Of the report.
-        question: What is asked, in a sentence.
+        search: What is tried, which ways, and what steering may cost.
         controls: What directions are compared with, and at which KL.
-        constraints: What steering may cost.
-        doses: Relative doses of the sweep.
-        tries: Doses that are tried of each direction at each hook point, at most.
-        both_ways: Choose a strength against each direction too, where low scores are wanted; it is
-            reported as ``away from …``, and not set beside controls.
         sampling: How texts are drawn.
-        seeds: Of the sampling, for what is reported; choices are made with the sampling's own.
-        judges: Others, for the table.
-        neutral: Texts that have nothing to do with it, to measure the KL of the next token on.
-        second: Another model, for a second perplexity, or a function that loads it.
         scope: Which tokens are steered.
-        chat: Put prompts into the tokenizer's chat template.
-        prepend_bos: Whether prompts begin with a beginning-of-text token.
-        facts: What else a reader needs to repeat the study, by name.
-        limits: What the study does not show, in sentences, besides what can be told from it.
-        folder: Where finished cells are kept, so that the same call goes on where one was ended.
-        rows: Texts that are written together; see ``sweep``.
-        progress: Whether to show progress bars.
+        run: Folder, chat template and progress; and the seeds of what is reported, whereas choices
+            are made with the sampling's own.
 
     Returns:
-        Everything, with ``save(folder)`` for the report.
+        Everything, with ``about(…)`` to give it a title and a question, and ``save(folder)`` for
+        the report.
 
     Raises:
-        DataError: For prompts that are in two sets, or nothing to do.
+        DataError: For prompts that are in two sets, no judge, or nothing to do.
         SteerError: For numbers that cannot be, a KL that a direction does not reach, or a folder
             that cannot be written to.
         MismatchError: For a direction of another model.
@@ -132,18 +103,18 @@ def study(
         >>> results.save("study")
     """
     began, scope = monotonic(), as_scope(scope)
+    measures = Measures._of(judges)
+    if not measures.judges:
+        raise DataError("no judge came; the first is what is chosen and reported by.")
+    judge = measures.judges[0]
     if isinstance(test, str):
         raise DataError("one string came as test=; give a list of prompts, or lists by name.")
-    sets = prompt_sets(test if isinstance(test, Mapping) else {"test": test}, chat, prepend_bos)
+    sets = prompt_sets(test if isinstance(test, Mapping) else {"test": test}, run)
     _require_apart(validation, sets)
-    samplings = seeded(sampling, seeds)
-    others = require_judges(judges)
-    require_judges((judge, *others))
-    _require_runnable(model, directions, validation, sets, samplings, controls, doses, scope)
-    where = None if folder is None else Path(folder)
-
-    def kept(name: str) -> Path | None:
-        return None if where is None else where / "cells" / name
+    _require_runnable(model, directions, validation, sets, sampling, controls, search, scope, run)
+    samplings = seeded(sampling, run)
+    # Choices are made with the sampling's own seed.
+    where, choosing = run.within("cells"), replace(run.within("cells"), seeds=None)
 
     def chosen(way: int, name: str) -> Calibration:
         return calibrate(
@@ -151,20 +122,14 @@ def study(
             directions,
             judge,
             validation=validation,
-            constraints=constraints,
-            way=way,
-            tries=tries,
+            search=replace(search, way=way, both_ways=False),
             sampling=sampling,
             scope=scope,
-            chat=chat,
-            prepend_bos=prepend_bos,
-            folder=kept(name),
-            rows=rows,
-            progress=progress,
+            run=choosing.within(name),
         )
 
     calibrations = {"": chosen(1, "validation")}
-    if both_ways:
+    if search.both_ways:
         calibrations[AWAY] = chosen(-1, "validation away")
     points = {
         prefix + name: replace(point, name=prefix + name)
@@ -179,52 +144,51 @@ def study(
         model,
         {"validation": validation},
         {**by_name(directions), **dict(list(named.items())[:_IN_SWEEP])},
-        doses=doses,
+        doses=search.doses,
         scopes=scope,
         sampling=sampling,
         judges=judge,
-        chat=chat,
-        prepend_bos=prepend_bos,
-        folder=kept("doses"),
-        rows=rows,
-        progress=progress,
+        run=choosing.within("doses"),
     )
     here = loaded(model)
+
+    def runner(measured: Measures, name: str) -> Runner:
+        return Runner(model, Job(measured, CellStore.at(where.within(name).folder)), run.rows)
+
     controlled = beside_controls(
-        Runner(model, Job(Measures((judge,)), CellStore.at(kept("controls"))), rows),
+        runner(Measures((judge,)), "controls"),
         sets[0],
         {name: point.direction for name, point in towards.items()},
         judge.name,
         samplings,
         controls,
         scope=scope,
-        progress=progress,
+        progress=run.progress,
         model=here,
     )
-    (chosen_on,) = prompt_sets({"validation": validation}, chat, prepend_bos)
+    (chosen_on,) = prompt_sets({"validation": validation}, run)
     kl = float(calibrations[""].row_of(lead)["kl"])
     at_kl = at_kl_of(here, named, kl, chosen_on, scope)
     cells = operating_cells(sets, samplings, points, at_kl, controls.instruction, scope)
-    measures = Measures((judge, *others), tuple(neutral), second=second)
-    runner = Runner(model, Job(measures, CellStore.at(kept("test"))), rows)
-    with tqdm(total=len(cells), desc="test", unit="cell", disable=not progress) as bar:
-        texts = pd.concat(runner.texts(cells, finished=bar.update), ignore_index=True)
+    with tqdm(total=len(cells), desc="test", unit="cell", disable=not run.progress) as bar:
+        written = runner(measures, "test").texts(cells, finished=bar.update)
+    texts = pd.concat(written, ignore_index=True)
     known = facts_of(
         model, judge, calibrations, controls, samplings, {"validation": validation}, sets
     )
     minutes = {"time of this call": f"{(monotonic() - began) / 60:.1f} minutes"}
     return StudyResults(
-        title=title,
-        question=question,
-        facts={**(facts or {}), **known, **minutes},
+        title="Does it steer?",
+        question="",
+        facts={**known, **minutes},
         judge=judge.name,
         cells=swept.cells,
         texts=texts,
         controlled=controlled,
-        table=study_table(texts, [judge.name, *(each.name for each in others)], controlled),
+        table=study_table(texts, [each.name for each in measures.judges], controlled),
         chosen=chosen_table(calibrations, scope_name(scope)),
         tried=tried_table(calibrations),
-        limits=[*limits, *limits_of(calibrations, controlled, controls, sets)],
+        limits=limits_of(calibrations, controlled, controls, sets),
     )
 
 
@@ -246,20 +210,25 @@ def _require_runnable(
     directions: AnyDirection | DirectionGrid,
     validation: Sequence[str],
     sets: Sequence[PromptSet],
-    samplings: Sequence[Sampling],
+    sampling: Sampling,
     controls: Controls,
-    doses: Sequence[float],
+    search: Search,
     scope: Scope,
+    run: Run,
 ) -> None:
     """Refuse what would be refused later, when much has been written."""
+    if search.way != 1:
+        raise SteerError(
+            "way=-1: a study adds the directions. Turn them around, -joy, or give both_ways=True."
+        )
     asked = grid(
         {"validation": validation},
         directions,
         strengths=None,
-        doses=doses,
+        doses=search.doses,
         scopes=scope,
-        sampling=samplings[0],
-        seeds=None,
+        sampling=sampling,
+        run=replace(run, seeds=None),
     )
     few = replace(controls, n_random=2, n_orthogonal=0)
     for cell in asked.cells:
@@ -270,5 +239,6 @@ def _require_runnable(
                     "direction another name."
                 )
             conditions_of(cell.name, cell.direction, few)
-    cells = operating_cells(sets, samplings[:1], {}, {}, controls.instruction, scope)
+    drawn = seeded(sampling, run)[:1]
+    cells = operating_cells(sets, drawn, {}, {}, controls.instruction, scope)
     described(model, Job(Measures(), None), [*asked.cells, *cells])

@@ -1,23 +1,22 @@
 """Many settings, in few batches."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import pandas as pd
 from tqdm.auto import tqdm
 
-from tl_steer.arguments import Count, Seed, checked
+from tl_steer.arguments import checked
 from tl_steer.directions import AnyDirection
 from tl_steer.experiments._grid import DirectionGrid, grid
 from tl_steer.experiments._measures import Measures, ModelFactory
+from tl_steer.experiments._run import Run
 from tl_steer.experiments._running import Runner
 from tl_steer.experiments._store import CellStore
 from tl_steer.experiments._sweep_result import SweepResult
 from tl_steer.experiments._workers import Job
 from tl_steer.generation import Sampling
-from tl_steer.judges import Judge, require_judges
+from tl_steer.judges import Judge
 from tl_steer.lens.protocol import SteerableModel
-from tl_steer.lens.tokens import Chat
 from tl_steer.scopes import Scope, everywhere
 
 
@@ -31,16 +30,8 @@ def sweep(
     doses: Sequence[float] | None = None,
     scopes: Scope | slice | Mapping[str, Scope | slice] = everywhere,
     sampling: Sampling = Sampling(samples=4),  # noqa: B008, frozen
-    seeds: Sequence[Seed] | None = None,
-    judges: Judge | Sequence[Judge] = (),
-    neutral: Sequence[str] = (),
-    relevance: bool = False,
-    second: SteerableModel | ModelFactory | None = None,
-    chat: Chat | None = None,
-    prepend_bos: bool | None = None,
-    folder: str | Path | None = None,
-    rows: Count | None = None,
-    progress: bool = True,
+    judges: Judge | Sequence[Judge] | Measures = (),
+    run: Run = Run(),  # noqa: B008, frozen
 ) -> SweepResult:
     """Add every direction at every strength, in every scope, on every prompt set, with every seed.
 
@@ -64,17 +55,8 @@ def sweep(
         doses: Relative doses ``αv / ‖h‖`` instead, negative ones to steer away.
         scopes: Which tokens are steered; or several scopes, by name.
         sampling: How texts are drawn.
-        seeds: Of the sampling; its own alone by default.
-        judges: Each gives a text a number.
-        neutral: Texts that have nothing to do with it, to measure the KL of the next token on.
-        relevance: Measure how much a text has to do with its prompt.
-        second: Another model, for a second perplexity, or a function that loads it.
-        chat: Put prompts into the tokenizer's chat template.
-        prepend_bos: Whether prompts begin with a beginning-of-text token.
-        folder: Where finished cells are kept.
-        rows: Texts of a group of cells; by default 128, or what a GPU's memory holds. A group is
-            what is saved at once, and what a worker is given at a time.
-        progress: Whether to show a progress bar.
+        judges: Each gives a text a number; or :class:`Measures`, with what else is measured.
+        run: Folder, seeds, chat template and progress.
 
     Returns:
         All texts and, made from them, a row for each cell.
@@ -91,7 +73,7 @@ def sweep(
         >>> swept = ts.sweep(model, prompts, {"joy": joy}, [-2, -1, 1, 2], judges=judge)
         >>> swept.cells
     """
-    several = require_judges(judges)
+    measures = Measures._of(judges)
     asked = grid(
         prompts,
         directions,
@@ -99,15 +81,13 @@ def sweep(
         doses=doses,
         scopes=scopes,
         sampling=sampling,
-        seeds=seeds,
-        chat=chat,
-        prepend_bos=prepend_bos,
+        run=run,
     )
-    store = CellStore.at(folder)
-    job = Job(Measures(several, tuple(neutral), relevance, second), store)
-    with tqdm(total=len(asked.cells), desc="sweep", unit="cell", disable=not progress) as bar:
-        texts = Runner(model, job, rows).texts(asked.cells, finished=bar.update)
-    swept = SweepResult(pd.concat(texts, ignore_index=True), tuple(judge.name for judge in several))
-    if folder is not None:
-        swept.save(folder)
+    job = Job(measures, CellStore.at(run.folder))
+    with tqdm(total=len(asked.cells), desc="sweep", unit="cell", disable=not run.progress) as bar:
+        texts = Runner(model, job, run.rows).texts(asked.cells, finished=bar.update)
+    names = tuple(judge.name for judge in measures.judges)
+    swept = SweepResult(pd.concat(texts, ignore_index=True), names)
+    if run.folder is not None:
+        swept.save(run.folder)
     return swept

@@ -52,7 +52,7 @@ class Job:
 
     def loaded(self) -> "Job":
         """The same, with the second model loaded where a function was given for it."""
-        return replace(self, measures=self.measures.loaded())
+        return replace(self, measures=self.measures._loaded())
 
     def described(self, model: SteerableModel, cells: Sequence[Cell]) -> Described:
         """Check that cells fit a model, and name them.
@@ -78,7 +78,7 @@ class Job:
         if self.store is None:
             # Nothing is looked up, so that a scope need not have a content of its own.
             return Described(tuple(f"cell {number}" for number in range(len(cells))), together)
-        shared = digest((model_info(model), fingerprint(model), self.measures.names))
+        shared = digest((model_info(model), fingerprint(model), self.measures._names))
         return Described(tuple(cell.key(shared) for cell in cells), together)
 
     def run(
@@ -101,7 +101,7 @@ class Job:
             progress=False,
         )
         with torch.inference_mode():
-            measured = self.measures.of(model, generations, steerings, first.prompts)
+            measured = self.measures._measured(model, generations, steerings, first.prompts)
         found = {}
         for key in wanted:
             part = measured[measured["condition"] == key].reset_index(drop=True)

@@ -1,8 +1,9 @@
 """What a study found, as values; a report is made of nothing else."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 import pandas as pd
 
@@ -94,6 +95,30 @@ class StudyResults:
                 f"controls were judged by {sorted(others)}, and the headline judge is "
                 f"{self.judge!r}. Compare with controls by the headline judge."
             )
+
+    def about(
+        self,
+        title: str = "",
+        question: str = "",
+        *,
+        facts: Mapping[str, str] = MappingProxyType({}),
+        limits: Sequence[str] = (),
+    ) -> "StudyResults":
+        """The same under a title, and with what only you know of it.
+
+        Args:
+            title: Of the report.
+            question: What was asked, in a sentence.
+            facts: What else a reader needs to repeat the study, by name.
+            limits: What it does not show, in sentences, besides what can be told from it.
+        """
+        return replace(
+            self,
+            title=title or self.title,
+            question=question or self.question,
+            facts={**facts, **self.facts},
+            limits=[*limits, *self.limits],
+        )
 
     def html(self) -> str:
         """The report as one page that needs no other file."""

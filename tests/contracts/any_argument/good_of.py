@@ -126,7 +126,7 @@ OWN: dict[str, dict[str, Make]] = {
         "positive_prompt": of("good"), "negative_prompt": of("bad"),
         "at": of("blocks.1.hook_resid_pre"),
     },
-    "against_controls": {"n_random": of(2), "n_orthogonal": of(0), "kl": of(0.05)},
+    "against_controls": _small,
     "each_against_controls": {"directions": lambda world: {"joy": world.direction}, **_small},
     "anti_steerable": {"effects": a("per_prompt")},
     "attribution_scatter": {"verified": a("verified")},
@@ -134,7 +134,7 @@ OWN: dict[str, dict[str, Make]] = {
         "estimates": lambda world: {"one": world.directions, "two": world.directions}
     },
     "bipo": {"fit": of(ts.trained.Fit(2, every=1))},
-    "calibrate": {"directions": a("direction"), "tries": of(1)},
+    "calibrate": {"directions": a("direction"), "search": of(ts.experiments.Search(tries=1))},
     "capture": {"texts": a("pairs")},
     "chance_of_sigma": {"sigma": of(2.0), "n_controls": of(10)},
     "classifier_judge": {
@@ -226,7 +226,8 @@ OWN: dict[str, dict[str, Make]] = {
     "strength_within_kl": {"intervention": a("direction"), "tolerance": of(0.05)},
     "strengths_at_kl": {"measure": a("kl_of"), "directions": lambda world: [world.direction]},
     "study": {
-        "directions": a("direction"), "tries": of(1), "doses": of([0.1]), **_small,
+        "directions": a("direction"), **_small,
+        "search": of(ts.experiments.Search(tries=1, doses=[0.1])),
     },
     "sweep": {"directions": a("direction"), "strengths": of([1.0]), "judges": a("judge")},
     "train_judge": {"held_out": lambda world: ts.data.polite_rude("held_out"),

@@ -55,14 +55,15 @@ class World(Kept):
     def swept(self) -> ts.experiments.SweepResult:
         return ts.sweep(
             self.model, PROMPTS, self.direction, [1.0], sampling=FEW, judges=self.judge,
-            progress=False,
+            run=ts.experiments.Run(progress=False),
         )  # fmt: skip
 
     @cached_property
     def calibration(self) -> ts.experiments.Calibration:
         return ts.calibrate(
             self.model, self.direction, self.judge, validation=PROMPTS[:2], test=PROMPTS[2:],
-            sampling=FEW, tries=1, progress=False,
+            sampling=FEW, search=ts.experiments.Search(tries=1),
+            run=ts.experiments.Run(progress=False),
         )  # fmt: skip
 
     @cached_property
