@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from models import hf_llama, tokenizer
 
@@ -78,6 +79,86 @@ def test_few_texts_and_a_table(
         main(["extract", str(table), "--positive", "good", "-o", file, "--model", checkpoint]) == 0
     )
     assert "fewer than 16 texts a side" in capsys.readouterr().out
+
+
+def test_what_every_dose_does(
+    checkpoint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, out = tmp_path / "joy.safetensors", tmp_path / "swept"
+    vectors = {layer: [1.0] + [0.0] * 31 for layer in (1, 2)}
+    ts.Directions.from_dict(vectors, model=ts.load_local(checkpoint)).save(file)
+    prompts = tmp_path / "prompts.txt"
+    prompts.write_text("a movie\n", encoding="utf-8")
+    asked = ["sweep", str(file), "the film was", "--prompts", str(prompts), "--model", checkpoint,
+             "--doses", "-0.2", "0.3", "--tokens", "3", "--samples", "1"]  # fmt: skip
+    assert main([*asked, "--judge", "vader", "--output", str(out)]) == 0
+    shown = capsys.readouterr().out
+    said = ("unsteered", "blocks.1.hook_resid_post", "-0.2", "vader", "perplexity", str(out))
+    assert all(each in shown for each in said)
+    assert set(pd.read_parquet(out / "texts.parquet")["prompt"]) == {"the film was", "a movie"}
+    assert main([*asked, "--layer", "2", "--json"]) == 0
+    cells = json.loads(capsys.readouterr().out)["cells"]
+    assert [(each["layer"], round(each["dose"], 3)) for each in cells] == [
+        (-1, 0.0),
+        (2, -0.2),
+        (2, 0.3),
+    ]
+
+
+@pytest.mark.once
+def test_whether_own_texts_steer(
+    checkpoint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hows = ("very", "so", "much", "a", "not", "it", "you", "the")
+    for name in ("good", "bad"):
+        lines = [f"the {word} was {how} {name}" for word in WORDS for how in hows]
+        (tmp_path / f"{name}.txt").write_text("\n".join(lines), encoding="utf-8")
+    (tmp_path / "prompts.txt").write_text("the film was\na movie\nyou saw\nthe end is\n")
+    out = tmp_path / "out"
+    asked = ["study", "--positive", str(tmp_path / "good.txt"), "--negative",
+             str(tmp_path / "bad.txt"), "--prompts", str(tmp_path / "prompts.txt"), "--model",
+             checkpoint, "--output", str(out), "--quick", "--both-ways", "--kl", "0.05", "--tokens",
+             "3", "--samples", "1"]  # fmt: skip
+    assert main([*asked, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    methods = ["none", "mean difference", "away from mean difference", "random (mean of 4)"]
+    assert [row["method"] for row in found["table"]] == methods
+    assert set(found["verdicts"]) == {"mean difference"}
+    facts = json.loads((out / "facts.json").read_text())["facts"]
+    assert facts["command"].startswith(f"tl-steer study --positive {tmp_path}")
+    assert facts["data"] == "20 and 20 texts, mean of tokens"
+    assert "blocks.{1..2}.hook_resid_post" in facts["hook points"]
+    assert "says nothing" in (out / "report.html").read_text()
+
+
+def test_a_study_says_what_it_needs(
+    checkpoint: str, texts: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few, four = tmp_path / "few.txt", tmp_path / "four.txt"
+    few.write_text("the film was\n", encoding="utf-8")
+    four.write_text("the film was\na movie\nyou saw\nthe end\n", encoding="utf-8")
+    own = ["study", "--positive", texts[0], "--negative", texts[1], "--model", checkpoint,
+           "--output", str(tmp_path / "out")]  # fmt: skip
+    for said, prompts in {
+        "a study needs 4 or more": few,
+        "or another judge, --judge": four,
+    }.items():
+        assert main([*own, "--prompts", str(prompts)]) == 1
+        assert said in capsys.readouterr().err
+    assert main(["sweep", "joy.safetensors"]) == 1
+    assert "give prompts to continue" in capsys.readouterr().err
+    for asked in (own, ["study", "sentiment", "--positive", texts[0]]):
+        with pytest.raises(SystemExit) as ended:
+            main(asked)
+        assert ended.value.code == 2
+    assert "--prompts" in capsys.readouterr().err
+
+
+def test_a_conversation_has_no_json(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["chat", "joy.safetensors", "--json"])
+    assert ended.value.code == 2
+    assert "--json" in capsys.readouterr().err
 
 
 def test_what_is_refused(

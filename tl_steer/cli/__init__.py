@@ -3,13 +3,16 @@
 import argparse
 import json
 import logging
+import shlex
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from tl_steer.cli.options import FOLDER, how, require_subject, study_options, sweep_options
 from tl_steer.errors import SteerError
 
 _BENCH_PARTS = ("writing", "reading", "sweeping", "entering")
@@ -23,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status: 0 done, 1 refused, 3 a fault of tl_steer's own, 130 interrupted.
     """
     parsed = _parser().parse_args(arguments)
+    parsed.said = shlex.join(["tl-steer", *(sys.argv[1:] if arguments is None else arguments)])
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         parsed.run(parsed)
@@ -126,10 +130,39 @@ def _demo(parsed: argparse.Namespace) -> None:
         first_look(parsed.output, parsed.device)
 
 
-def _study(parsed: argparse.Namespace) -> None:
-    from tl_steer.demo.film_study import report_film_study
+def _sweep(parsed: argparse.Namespace) -> None:
+    from tl_steer.cli.measured import prompts_of, sweep_file
+    from tl_steer.cli.models import model_of
 
-    report_film_study(parsed.output, device=parsed.device, quick=parsed.quick)
+    prompts = prompts_of(parsed.prompts, parsed.prompts_file)
+    found = sweep_file(
+        model_of(parsed.model, parsed.device),
+        parsed.file,
+        prompts,
+        layer=parsed.layer,
+        doses=parsed.doses,
+        judges=parsed.judge,
+        **how(parsed),
+    )
+    _show(parsed, found)
+
+
+def _study(parsed: argparse.Namespace) -> None:
+    require_subject(parsed)
+    if parsed.subject is not None:
+        from tl_steer.demo.film_study import report_film_study
+
+        report_film_study(parsed.output, device=parsed.device, quick=parsed.quick)
+        return
+    from tl_steer.cli.measured import Asked, prompts_of, study_texts
+    from tl_steer.cli.models import model_of
+    from tl_steer.cli.own import texts_of
+
+    texts = texts_of([parsed.positive, parsed.negative], text="", label="", positive="")
+    prompts = prompts_of((), parsed.prompts_file)
+    asked = Asked(**{each.name: getattr(parsed, each.name) for each in fields(Asked)})
+    model = model_of(parsed.model, parsed.device)
+    _show(parsed, study_texts(model, texts, prompts, asked, **how(parsed)))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -139,38 +172,23 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"tl_steer {version('tl_steer')}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _own_commands(commands)
-    demo = _command(
-        commands,
-        "demo",
-        _demo,
-        "tl_steer_demo",
-        brief="a first look: a small real model, steered both ways, in about a minute",
-        long=(
-            "Take a direction from film reviews, add and subtract it while the model writes, and "
-            "show what it writes then. The first run fetches the model and the reviews (106 MB); "
-            "later ones need no network."
-        ),
-        quick=False,
+    brief = "a first look: a small real model, steered both ways, in about a minute"
+    long = (
+        "Take a direction from film reviews, add and subtract it while the model writes, and show "
+        "what it writes then. The first run fetches the model and the reviews (106 MB); later ones "
+        "need no network."
     )
+    demo: argparse.ArgumentParser = commands.add_parser("demo", help=brief, description=long)
+    demo.set_defaults(run=_demo)
+    demo.add_argument("--device", help="cpu, cuda, cuda:1 … (default: cuda where there is one)")
+    demo.add_argument("--output", type=Path, default=Path("tl_steer_demo"), help=FOLDER)
+    demo.add_argument("--debug", action="store_true", help="show where an error came from")
     demo.add_argument(
         "--full",
         action="store_true",
         help="the whole case study: choose layers and strength, and measure beside random "
         "directions",
     )
-    study = _command(
-        commands,
-        "study",
-        _study,
-        "tl_steer_study",
-        brief="is it the direction? four estimators beside their controls, as a report",
-        long=(
-            "Choose where and how strongly on validation prompts, measure on neutral, negative and "
-            "positive ones, and compare at equal KL with random directions, shuffled labels and an "
-            "instruction. Run it again to go on where it was interrupted."
-        ),
-    )
-    study.add_argument("subject", choices=["sentiment"], help="what is steered")
     return parser
 
 
@@ -198,12 +216,17 @@ def _own_commands(commands: Any) -> None:
     steer.add_argument("--tokens", type=int, default=40, help="how many are written (%(default)s)")
     steer.add_argument("--temperature", type=float, default=0.0, help="0: the likeliest (default)")
     steer.add_argument("--seed", type=int, default=0)
-    chat = _own(commands, "chat", _chat, "talk with a model, with a dial for every direction")
+    chat = _own(
+        commands, "chat", _chat, "talk with a model, with a dial for every direction", json=False
+    )
     chat.add_argument("files", nargs="+", type=Path, help="what extract or Direction.save wrote")
     chat.add_argument("--layer", type=int, help="of a file with several directions")
     chat.add_argument("--tokens", type=int, default=80, help="of an answer (%(default)s)")
     chat.add_argument("--temperature", type=float, default=0.0, help="0: the likeliest (default)")
     chat.add_argument("--seed", type=int, default=0)
+    sweep_options(_own(commands, "sweep", _sweep, "what every dose of a direction does, and costs"))
+    study = "does the direction of two files of texts steer? as a report"
+    study_options(_own(commands, "study", _study, study))
     _own(commands, "sets", _sets, "the contrast sets that come with tl_steer", model=False)
     inspect = _own(
         commands, "inspect", _inspect, "what a file of directions has in it", model=False
@@ -234,6 +257,7 @@ def _own(
     brief: str,
     *,
     model: bool = True,
+    json: bool = True,
 ) -> argparse.ArgumentParser:
     command: argparse.ArgumentParser = commands.add_parser(name, help=brief, description=brief)
     if model:
@@ -243,32 +267,8 @@ def _own(
             help="a folder, or a name of the model hub (default: SmolLM2-135M-Instruct, packaged)",
         )
         command.add_argument("--device", help="cpu, cuda … (default: cuda where there is one)")
-    command.add_argument("--json", action="store_true", help="for programs to read")
-    command.add_argument("--debug", action="store_true", help="show where an error came from")
-    command.set_defaults(run=run)
-    return command
-
-
-def _command(
-    commands: Any,
-    name: str,
-    run: Callable[[argparse.Namespace], None],
-    folder: str,
-    *,
-    brief: str,
-    long: str,
-    quick: bool = True,
-) -> argparse.ArgumentParser:
-    command: argparse.ArgumentParser = commands.add_parser(name, help=brief, description=long)
-    if quick:
-        command.add_argument("--quick", action="store_true", help="a small version, to see it work")
-    command.add_argument("--device", help="cpu, cuda, cuda:1 … (default: cuda where there is one)")
-    command.add_argument(
-        "--output",
-        type=Path,
-        default=Path(folder),
-        help="folder for what is found (default: %(default)s)",
-    )
+    if json:
+        command.add_argument("--json", action="store_true", help="for programs to read")
     command.add_argument("--debug", action="store_true", help="show where an error came from")
     command.set_defaults(run=run)
     return command

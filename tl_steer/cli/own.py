@@ -35,7 +35,7 @@ def texts_of(files: list[Path], *, text: str, label: str, positive: str) -> Cont
     """
     if len(files) == 2:
         name = f"{files[0].name} against {files[1].name}"
-        return ContrastSet(positive=_lines(files[0]), negative=_lines(files[1]), name=name)
+        return ContrastSet(positive=lines_of(files[0]), negative=lines_of(files[1]), name=name)
     if len(files) == 1 and files[0].suffix in (".csv", ".jsonl"):
         read = ContrastSet.from_csv if files[0].suffix == ".csv" else ContrastSet.from_jsonl
         return read(files[0], text=text, label=label, positive=positive)
@@ -45,7 +45,12 @@ def texts_of(files: list[Path], *, text: str, label: str, positive: str) -> Cont
     )
 
 
-def _lines(file: Path) -> list[str]:
+def lines_of(file: Path) -> list[str]:
+    """Read a file with a text a line.
+
+    Raises:
+        SteerError: Where it cannot be read, or has no text.
+    """
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
