@@ -34,7 +34,7 @@ def _nothing(tries: Tries) -> str:
     return (
         f"Nothing that was tried is within the constraints ({tries.limits}). The nearest is "
         f"{place} at dose {row['dose']:+.3g}: {row['why_not']}. Allow more, try smaller "
-        "doses (first=, kl=), or measure with more prompts."
+        "doses, Search(first=…) or Search(kl=…), or measure with more prompts."
     )
 
 
@@ -57,7 +57,7 @@ def _at_the_end(tries: Tries, best: tuple[int, float], most: float) -> str:
         return ""
     return (
         f"{tries.places[best[0]]} is within the constraints at dose {most:g}, the largest that is "
-        "tried; most= allows more."
+        "tried; Search(most=…) allows more."
     )
 
 

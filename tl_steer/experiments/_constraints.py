@@ -36,7 +36,7 @@ class Constraints:
         if not given:
             raise SteerError(
                 "no constraint came, so that any dose would do. Give perplexity_ratio=, "
-                "repetition= or kl=, or set the strength by calibrate(kl=...)."
+                "repetition= or kl=, or set the strength by Search(kl=…)."
             )
         for name, limit in given.items():
             ends = (lowest[name], 0.0 if name == "kl" else math.inf)

@@ -66,7 +66,7 @@ class Optuna:
         if self.least >= most:
             raise SteerError(
                 f"doses from least={self.least:g} to most={most:g}: give a smaller least= to "
-                "Optuna, or a larger most= to calibrate."
+                "Optuna, or a larger most= to Search."
             )
         optuna = _optuna()
         with _silent(optuna):
@@ -107,7 +107,7 @@ def _optuna() -> Any:
     except ImportError as error:
         raise SteerError(
             f"Optuna() needs the package optuna: {to_install('optuna')}. Without it, "
-            "leave search= out, and every direction is searched by itself."
+            "leave optuna= out, and every direction is searched by itself."
         ) from error
     if not hasattr(optuna.trial.Trial, "set_constraint"):
         raise SteerError(
