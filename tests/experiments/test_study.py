@@ -1,70 +1,22 @@
 """A study in one call: every part is what that part gives by itself."""
 
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from calibrating import LOOSE, SAMPLING, VALIDATION
-from controls_of import INSTRUCTION, JUDGE, Share, activations, model_of
-from grouped import grouped
+from controls_of import INSTRUCTION, JUDGE, activations, model_of
 from making import direction, shared_model
+from studying import CONTROLS, HERE, TEST, WORDS, directions, found, second, studied
 
 import tl_steer as ts
 from tl_steer.controls import random_directions
-from tl_steer.directions import LayerRun
 from tl_steer.dosing import mean_kl
 from tl_steer.errors import DataError, HookNameError, SteerError
-from tl_steer.experiments import Measures, Run, Search
+from tl_steer.experiments import Run, Search
 from tl_steer.lens.forward import Decoder
-from tl_steer.reports import StudyResults
 from tl_steer.statistics import sigma_above
-
-HERE, THERE = "blocks.1.hook_resid_post", "blocks.0.hook_resid_post"
-TEST = {"plain": ("this story", "the actor was not", "you saw"), "sour": ("it was awful", "bad")}
-CONTROLS = {"kl": 0.05, "n_random": 2, "n_orthogonal": 1, "instruction": INSTRUCTION}
-WORDS = Share("awful", "bad")
-
-
-def directions(model: Any) -> dict[str, Any]:
-    several = {name: direction(model, name, 2) for name in (THERE, HERE)}
-    return {"first": several, "second": direction(model, HERE, 5)}
-
-
-def studied(model: Any = None, **changes: Any) -> StudyResults:
-    own = model or model_of("bridge")
-    given: dict[str, Any] = {
-        "directions": directions(own if hasattr(own, "cfg") else model_of("bridge")),
-        "validation": VALIDATION,
-        "test": TEST,
-        "controls": ts.experiments.Controls(**CONTROLS),
-        "constraints": LOOSE,
-        "doses": (-0.1, 0.1),
-        "tries": 2,
-        "sampling": SAMPLING,
-        "seeds": (1, 2),
-        "judges": (WORDS,),
-        "neutral": ("a day in the end", "you and the story"),
-        "progress": False,
-    } | changes
-    asked = grouped(given, search=Search, run=Run)
-    measured = {name: asked.pop(name) for name in ("judges", "neutral")}
-    measures = Measures((JUDGE, *measured["judges"]), neutral=measured["neutral"])
-    return ts.study(own, judges=measures, **asked)
-
-
-@cache
-def found() -> StudyResults:
-    """At one hook point for each direction, so that controls know the activations of both."""
-    return studied(
-        directions={"first": direction(model_of("bridge"), HERE, 2), **_second()},
-        controls=ts.experiments.Controls(**CONTROLS, shuffled=activations("bridge")),
-    )
-
-
-def _second() -> dict[str, Any]:
-    return {"second": direction(model_of("bridge"), HERE, 5)}
 
 
 def test_the_choice_is_that_of_calibrate() -> None:
@@ -102,7 +54,7 @@ def test_the_cells_are_those_of_the_sweep() -> None:
     assert set(cells["seed"]) == {SAMPLING.seed}
     model = model_of("bridge")
     alone = ts.sweep(
-        model, {"validation": VALIDATION}, _second(), doses=(-0.1, 0.1), sampling=SAMPLING,
+        model, {"validation": VALIDATION}, second(), doses=(-0.1, 0.1), sampling=SAMPLING,
         judges=JUDGE, run=Run(progress=False),
     ).cells  # fmt: skip
     own = cells[cells["direction"] == "second"]
@@ -217,24 +169,12 @@ def test_it_goes_on_where_it_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert again.chosen.equals(first.chosen)
 
 
-def test_it_is_about_what_you_say() -> None:
-    answer = found()
-    told = answer.about("A title", "Why?", facts={"data": "ours"}, limits=["One model."])
-    assert (told.title, told.question) == ("A title", "Why?")
-    assert list(told.facts) == ["data", *answer.facts]
-    assert told.limits == ["One model.", *answer.limits]
-    assert answer.about("A title").limits == answer.limits
-    assert told.about(question="What?").title == "A title"
-    with pytest.raises(DataError, match="no judge came"):
-        ts.study(model_of("bridge"), _second(), (), validation=VALIDATION, test=TEST)
-
-
 def test_a_factory_gives_the_same() -> None:
     def load() -> Any:
         return shared_model("bridge", "llama")
 
     few: dict[str, Any] = {
-        "directions": _second(),
+        "directions": second(),
         "controls": ts.experiments.Controls(kl=0.05, n_random=2, n_orthogonal=0),
         "test": TEST["plain"],
         "seeds": None,
@@ -244,65 +184,6 @@ def test_a_factory_gives_the_same() -> None:
     assert made.texts["text"].tolist() == alone.texts["text"].tolist()
     assert set(made.texts["prompts"]) == {"test"}
     assert made.table["sigma"].equals(alone.table["sigma"])
-
-
-def test_either_way_and_over_a_run_of_layers(tmp_path: Path) -> None:
-    model = model_of("bridge")
-    run = LayerRun(ts.Directions({name: direction(model, name, 2) for name in (THERE, HERE)}))
-    asked: dict[str, Any] = {
-        "directions": {"run": run, **_second()},
-        "controls": ts.experiments.Controls(kl=0.05, n_random=2, n_orthogonal=1),
-        "doses": (-0.1, 0.1),
-        "test": TEST["plain"],
-        "seeds": None,
-        "judges": (),
-        "both_ways": True,
-        "folder": tmp_path,
-    }
-    answer = studied(**asked)
-    chosen = answer.chosen.set_index("direction")
-    assert list(chosen.index) == ["run", "second", "away from run", "away from second"]
-    assert (chosen["strength"] > 0).tolist() == [True, True, False, False]
-    assert chosen.loc["run", "hook_name"] == "blocks.{0..1}.hook_resid_post"
-    for way, name in ((1, "run"), (-1, "away from run")):
-        alone = ts.calibrate(
-            model, {"run": run}, JUDGE, validation=VALIDATION,
-            search=Search(LOOSE, tries=2, way=way), sampling=SAMPLING, run=Run(progress=False),
-        ).best_of["run"]  # fmt: skip
-        assert chosen.loc[name, "strength"] == alone.strength
-        steering = ts.Steering.at_layers(run.directions, alone.strength)
-        written = ts.generate(model, TEST["plain"], steering, SAMPLING, progress=False)
-        own = answer.texts[answer.texts["direction"] == name]
-        assert own["text"].tolist() == written.texts
-    assert set(answer.controlled) == {"run", "second"}
-    assert isinstance(answer.controlled["run"].directions["random 1"], LayerRun)
-    assert "Steering away from the directions was not set beside controls." in answer.limits
-    assert set(answer.tried["direction"]) == set(chosen.index)
-    page = answer.html()
-    assert "The first text of each prompt" in page
-    with pytest.raises(DataError, match="give the direction another name"):
-        studied(**asked | {"directions": {"away from run": run}})
-
-
-def test_prompts_are_put_into_a_chat(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = model_of("bridge")
-    template = "{% for m in messages %}you: {{ m.content }} {% endfor %}"
-    monkeypatch.setattr(model.tokenizer, "chat_template", template, raising=False)
-    answer = studied(
-        directions=_second(),
-        controls=ts.experiments.Controls(kl=0.05, n_random=2, n_orthogonal=0),
-        test=TEST["plain"],
-        seeds=None,
-        judges=(),
-        neutral=(),
-        chat=ts.Chat(),
-    )
-    plain = answer.texts[answer.texts["direction"] == "none"]
-    alone = ts.generate(model, TEST["plain"], None, SAMPLING, chat=ts.Chat(), progress=False)
-    assert plain["text"].tolist() == alone.texts
-    assert plain["prompt_tokens"].tolist() == alone.frame["prompt_tokens"].tolist()
-    read = answer.controlled["second"].generations.frame["prompt_tokens"]
-    assert read.iloc[0] == alone.frame["prompt_tokens"].iloc[0]
 
 
 @pytest.mark.parametrize(
