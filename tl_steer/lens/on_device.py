@@ -18,5 +18,10 @@ class OnDevice:
     def __call__(self, acts: Tensor) -> tuple[Tensor, ...]:
         """Return them on the device of the activations."""
         if acts.device not in self._ready:
-            self._ready[acts.device] = tuple(tensor.to(acts.device) for tensor in self._tensors)
+            # Kept for later passes too, which may want gradients: no tensor of inference mode.
+            with torch.inference_mode(False):
+                self._ready[acts.device] = tuple(
+                    (tensor.clone() if tensor.is_inference() else tensor).to(acts.device)
+                    for tensor in self._tensors
+                )
         return self._ready[acts.device]
