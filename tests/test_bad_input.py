@@ -82,12 +82,12 @@ REFUSED: dict[str, tuple[Make, type[SteerError], tuple[str, ...]]] = {
     "one number, which would be added everywhere": (
         lambda m: ts.Add(wide(m)),
         MismatchError,
-        (SITE, "holds 32 numbers a token", "has 1"),
+        (SITE, "has 32 numbers a token", "has 1"),
     ),
     "heads where there are none": (
         lambda m: ts.Add(direction(m, "blocks.1.attn.hook_z"), at=SITE),
         MismatchError,
-        ("holds 32 numbers", "has 4 × 8"),
+        ("has 32 numbers", "has 4 × 8"),
     ),
     "directions of two shapes": (
         lambda m: ts.Add([direction(m, SITE), direction(m, "blocks.1.attn.hook_z")], at=SITE),
@@ -104,7 +104,7 @@ REFUSED: dict[str, tuple[Make, type[SteerError], tuple[str, ...]]] = {
         MismatchError,
         (SITES[0], SITE, "at="),
     ),
-    "no direction": (lambda m: ts.Add([]), MismatchError, ("no direction came", "one, or several")),
+    "no direction": (lambda m: ts.Add([]), MismatchError, ("at least one direction, got none",)),
     "a tensor for a direction": (
         lambda m: ts.Add([torch.ones(32)]),
         MismatchError,
@@ -123,22 +123,22 @@ REFUSED: dict[str, tuple[Make, type[SteerError], tuple[str, ...]]] = {
     "a strength that a direction makes infinite": (
         lambda m: ts.Add(direction(m, SITE), 3e38),
         NonFiniteError,
-        (SITE, "3e+38", "is beyond float32", "Lower it"),
+        (SITE, "3e+38", "is beyond float32", "Lower the strength"),
     ),
     "no strength": (
         lambda m: ts.Add(direction(m, SITE), []),
         MismatchError,
-        ("one number, or one for each row", "[]"),
+        ("one number as the strength, or one for each row", "[]"),
     ),
     "strengths in two dimensions": (
         lambda m: ts.Add(direction(m, SITE), torch.ones(2, 2)),
         MismatchError,
-        ("one number, or one for each row",),
+        ("one number as the strength, or one for each row",),
     ),
     "more strengths than directions": (
         lambda m: ts.Add([direction(m, SITE), direction(m, SITE, 1)], [1.0, 2.0, 3.0]),
         MismatchError,
-        ("2 directions and 3 strengths", "as many of both"),
+        ("2 directions and 3 strengths", "one of each for every row"),
     ),
     "rows that cannot be one batch": (
         lambda m: ts.Steering(
@@ -150,7 +150,7 @@ REFUSED: dict[str, tuple[Make, type[SteerError], tuple[str, ...]]] = {
     "a slice with a step": (
         lambda m: ts.Add(direction(m, SITE), scope=slice(0, 4, 2)),
         SteerError,
-        ("slice(0, 4, 2)", "no step"),
+        ("slice(0, 4, 2)", "takes no step"),
     ),
     "no intervention": (
         lambda m: ts.Steering(direction(m, SITE)),
@@ -228,7 +228,7 @@ def test_a_direction_of_other_weight_processing() -> None:
         assert processing in model_info(model).processing
         with pytest.raises(MismatchError) as refused:
             ts.steer(model, ts.Add(direction(raw[0], SITE)))
-        for part in (SITE, "processing is 'raw', not ", processing, "Read it again here"):
+        for part in (SITE, "processing is 'raw', not ", processing, "Read it again on this one"):
             assert part in str(refused.value)
         for each in raw:
             with pytest.raises(MismatchError, match=r"processing is '.*', not 'raw'"):

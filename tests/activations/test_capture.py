@@ -107,7 +107,7 @@ def test_moments_are_those_of_the_vectors(how: Any) -> None:
     vectors = ts.capture(model, many, **options)
     only = ts.capture(model, many, moments_only=True, **options)
     assert only.vectors == {}
-    with pytest.raises(DataError, match="only moments were kept"):
+    with pytest.raises(DataError, match="Only moments were kept"):
         only[AT]
     assert only.norms == pytest.approx(vectors.norms)
     pd.testing.assert_frame_equal(only.left_out, vectors.left_out)
@@ -226,13 +226,13 @@ LONG = " ".join(["very"] * 65)
 @pytest.mark.parametrize(
     ("texts", "options", "words"),
     [
-        ([], {}, "there is no text"),
+        ([], {}, "at least one text, got none"),
         ("the film was great", {}, r"For one text, write \[text\]"),
         (["the film", LONG], {}, "text 1 has 65 tokens; this model's context holds 64"),
         (["very " * 64], {"prepend_bos": True}, "text 0 has 65 tokens"),
         (["the film", ""], {}, "text 1 has no token: ''"),
         (["the film", "great"], {}, "text 1 has no token left to read at any hook point: 'great'"),
-        (["the film"], {"moments_only": True}, "give a ContrastSet"),
+        (["the film"], {"moments_only": True}, "needs a ContrastSet"),
         (["the film"], {"at": "blocks.4.hook_mlp_out"}, "this model has blocks 0 to 3"),
         (["the film"], {"at": "blocks.*.hook_nothing"}, "is not a hook name that can be steered"),
     ],
@@ -264,7 +264,7 @@ def test_texts_without_classes_have_vectors_but_no_difference() -> None:
     assert found[AT].shape == (6, 32)
     assert found.is_positive is None
     for ask in (ts.mean_difference, lambda acts: acts.positive(AT), lambda acts: acts.moments(AT)):
-        with pytest.raises(DataError, match="these texts have no classes"):
+        with pytest.raises(DataError, match="These texts have no classes"):
             ask(found)
     with pytest.raises(dataclasses.FrozenInstanceError):
         found.data = "other"  # type: ignore[misc]

@@ -28,5 +28,5 @@ def test_what_has_no_first_is_refused() -> None:
         first_of_each(without_classes(POSITIVE), 1)
     with pytest.raises(DataError, match="moments_only"):
         first_of_each(moments_of(activations_of(POSITIVE, NEGATIVE)), 1)
-    with pytest.raises(DataError, match="give some numbers"):
+    with pytest.raises(DataError, match="at least one number"):
         first_of_each(activations_of(POSITIVE, NEGATIVE), 0)

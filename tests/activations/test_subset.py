@@ -41,7 +41,7 @@ def test_texts_without_classes() -> None:
 
 @pytest.mark.parametrize("texts", [[], [8], [-1]])
 def test_texts_that_are_not_there_are_refused(texts: list[int]) -> None:
-    with pytest.raises(DataError, match="from 0 to 7"):
+    with pytest.raises(DataError, match="each from 0 to 7"):
         activations_of(POSITIVE, NEGATIVE).subset(texts)
 
 

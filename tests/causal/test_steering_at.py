@@ -107,7 +107,7 @@ def test_a_position_becomes_a_scope(kind: str) -> None:
         assert moved.nonzero().flatten().tolist() == changed
         if positions.position < 0:
             # Counted from the end of the prompt, so that no generated token is there.
-            with pytest.raises(SteerError, match="of the prompt and generated at once"):
+            with pytest.raises(SteerError, match="of the prompt and generated"):
                 steering_at(found, direction(model, POST), dose=0.5, scope=ts.generated)
             continue
         nowhere = steering_at(found, direction(model, POST), dose=0.5, scope=ts.generated)

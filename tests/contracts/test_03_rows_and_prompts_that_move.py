@@ -101,7 +101,7 @@ def test_a_prompt_in_two_pieces(model: Any) -> None:
                 torch.testing.assert_close(loop.logits, expected, atol=2e-4, rtol=0)
         with ts.steer(model, steering, prompt_lengths=loop.lengths):
             if name in WHOLE_PROMPT:
-                with pytest.raises(SteerError, match="asks for the whole prompt"):
+                with pytest.raises(SteerError, match="needs the whole prompt"):
                     loop.pieces(4)
                 continue
             loop.pieces(4)

@@ -123,9 +123,9 @@ def test_blocks_nest_in_one_thread(model: Any) -> None:
 def test_the_same_block_is_not_started_twice(model: Any) -> None:
     block = ts.steer(model, steering(model))
     with block:
-        with pytest.raises(SteerError, match="already entered; make another"):
+        with pytest.raises(SteerError, match=r"already entered\. Make another"):
             block.start()
-        with pytest.raises(SteerError, match="already entered; make another"), block:
+        with pytest.raises(SteerError, match=r"already entered\. Make another"), block:
             pass
         logits_of(model)
     with block:

@@ -238,7 +238,7 @@ def test_what_does_not_fit_is_refused_before_anything_is_measured() -> None:
         diagnose(train, train, joy)
     with pytest.raises(DataError, match="no direction"):
         diagnose(train, held_out, ts.Directions({}))
-    with pytest.raises(DataError, match="only moments"):
+    with pytest.raises(DataError, match="Only moments"):
         diagnose(moments_of(train), held_out, joy)
     with pytest.raises(DataError, match="3 positive and 3 negative"):
         diagnose(train, train_and_held_out(0.5, m=3)[1], joy)

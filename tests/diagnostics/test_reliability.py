@@ -67,7 +67,7 @@ def test_spearman_brown() -> None:
 def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(DataError, match="3 positive and 3 negative"):
         reliability(drawn(1.0, 0, n=3), ts.mean_difference)
-    with pytest.raises(DataError, match="only moments"):
+    with pytest.raises(DataError, match="Only moments"):
         reliability(moments_of(drawn(1.0, 0)), ts.mean_difference)
     with pytest.raises(SteerError, match="=1: an interval"):
         reliability(drawn(1.0, 0), ts.mean_difference, splits=1)

@@ -124,7 +124,7 @@ def test_what_does_not_fit_is_refused() -> None:
         separation(good, activations_of(positive[:0], negative))
     with pytest.raises(DataError, match="no classes"):
         separation(good, without_classes(positive))
-    with pytest.raises(DataError, match="only moments"):
+    with pytest.raises(DataError, match="Only moments"):
         separation(good, moments_of(held_out))
     with pytest.raises(HookNameError, match="was not captured"):
         separation(direction(torch.ones(4), "blocks.2.hook_resid_post"), held_out)

@@ -172,8 +172,8 @@ def test_it_takes_from_a_class_what_the_other_lacks_in_the_steered_model() -> No
 def test_what_is_refused() -> None:
     c = of(correlation(0))
     for matrix, says in (
-        (2 * np.eye(D), "lie between 0 and 1"),
-        (-0.1 * np.eye(D), "lie between 0 and 1"),
+        (2 * np.eye(D), "between 0 and 1, got"),
+        (-0.1 * np.eye(D), "between 0 and 1, got"),
         (np.triu(np.full((D, D), 0.1)), "symmetric"),
         (np.eye(D + 1), "8 × 8"),
     ):

@@ -115,7 +115,7 @@ def test_dose_and_strength_are_inverse(norm: float, scale: float, strength: floa
 
 
 def test_a_dose_needs_a_norm() -> None:
-    with pytest.raises(NonFiniteError, match=f"{AT}: .*norm, which is not known"):
+    with pytest.raises(NonFiniteError, match=f"{AT}: .*norm, which this direction does not know"):
         direction([1, 0], scale=0.0).dose()
     with pytest.raises(NonFiniteError, match=f"{AT}: the zero vector"):
         direction([0, 0]).strength_for(dose=0.1)
@@ -159,7 +159,7 @@ def test_any_float_comes_to_rest_as_float32(dtype: torch.dtype) -> None:
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 def test_what_is_not_finite_is_refused_with_its_hook_point(bad: float) -> None:
-    with pytest.raises(NonFiniteError, match=f"{AT}: a direction of 1 non-finite numbers"):
+    with pytest.raises(NonFiniteError, match=f"{AT}: 1 numbers of the direction are NaN"):
         direction([1.0, bad])
     with pytest.raises(NonFiniteError, match=f"{AT}: .* is no norm"):
         direction([1.0, 2.0], scale=bad)
@@ -175,7 +175,7 @@ def test_what_is_not_finite_is_refused_with_its_hook_point(bad: float) -> None:
     ("other", "words"),
     [
         (direction([1, 2], at="blocks.2.hook_resid_post"), "blocks.2.hook_resid_post cannot be a"),
-        (direction([1, 2, 3]), f"{AT} has 2 numbers, {AT} 3"),
+        (direction([1, 2, 3]), f"{AT} has 2 numbers and {AT} 3"),
         (direction([1, 2], info=dataclasses.replace(INFO, name="gpt2")), "name is 'small-llama'"),
         (direction([1, 2], info=dataclasses.replace(INFO, processing="weights centred")),
          "processing is 'raw', not 'weights centred'"),

@@ -36,7 +36,7 @@ def test_directions_are_looked_up_by_hook_name(several: Several) -> None:
     assert AT in found
     assert found[AT].hook_name == AT
     assert list(found.at("hook_mlp_out")) == [f"blocks.{i}.hook_mlp_out" for i in range(3)]
-    with pytest.raises(HookNameError, match=r"no direction was read there. There are: blocks\.0"):
+    with pytest.raises(HookNameError, match=r"no direction was read there. Available: blocks\.0"):
         found["blocks.9.hook_mlp_out"]
     with pytest.raises(TypeError):
         found[AT] = found[AT]  # type: ignore[index]

@@ -53,7 +53,9 @@ def test_any_kind_of_vector_will_do(llama: Any, convert: Any) -> None:
 
 def test_what_no_file_can_hold_is_refused_when_it_is_made(llama: Any) -> None:
     vector = torch.linspace(-1, 1, 32)
-    with pytest.raises(SteerError, match=r"source is 'a.ud800', with half of a character"):
+    with pytest.raises(
+        SteerError, match=r"source is 'a.ud800', which contains half of a character"
+    ):
         ts.Direction.of(vector, at=1, model=llama, source="a\ud800")
     made = ts.Direction.of(vector, at=1, model=llama)
     with pytest.raises(HookNameError, match="half of a character"):
@@ -152,7 +154,7 @@ def test_what_is_no_vector_is_refused(llama: Any, vector: Any) -> None:
         (lambda m: ts.Direction.of(numbers(3, 32), at=1), MismatchError, "one axis"),
         (lambda m: ts.Direction.of(numbers(32), at="blocks.1.attn.hook_q"), MismatchError, "heads"),
         (lambda m: ts.Direction.of(numbers(32), at=9, model=m), HookNameError, "layers 0 to 3"),
-        (lambda m: ts.Direction.of(numbers(32), at=-1), HookNameError, "not known"),
+        (lambda m: ts.Direction.of(numbers(32), at=-1), HookNameError, "does not know"),
         (lambda m: ts.Direction.of(numbers(32), at=1, scale=0), NonFiniteError, "over 0"),
         (
             lambda m: ts.Direction.of(numbers(32), at=1, scale="x"),
@@ -174,7 +176,7 @@ def test_what_is_no_vector_is_refused(llama: Any, vector: Any) -> None:
         (
             lambda m: ts.Directions.from_dict({1: numbers(32)}, scales={2: 1.0}),
             HookNameError,
-            "no vector for 2",
+            "scales has 2, for which there is no vector",
         ),
     ],
 )

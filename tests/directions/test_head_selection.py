@@ -109,7 +109,7 @@ def test_heads_that_are_not_wanted_are_zero() -> None:
 
 @pytest.mark.parametrize(
     ("heads", "words"),
-    [([4], r"heads 0 to 3; \[4\] came"), ([-1, 2], r"\[-1, 2\] came"), ([], "none came")],
+    [([4], r"heads from 0 to 3, got \[4\]"), ([-1, 2], r"\[-1, 2\] came"), ([], "none came")],
 )
 def test_heads_that_are_not_there_are_refused(heads: list[int], words: str) -> None:
     with pytest.raises(MismatchError, match=words):
@@ -154,14 +154,16 @@ def test_texts_without_classes_have_standard_deviations_too() -> None:
 
 def test_what_does_not_fit_is_refused() -> None:
     acts, stream = of_heads(20, 0), activations_of(*two_classes(8))
-    with pytest.raises(MismatchError, match=rf"{AT}: hook_resid_post has no heads; attn.hook_z"):
+    with pytest.raises(
+        MismatchError, match=rf"{AT}: hook_resid_post has no heads. Use attn.hook_z"
+    ):
         head_probes(stream, stream)
     with pytest.raises(MismatchError, match="has no heads"):
         select_heads(direction(torch.randn(8), AT), [0])
     other = replace(acts, model=replace(INFO, d_model=64))
     with pytest.raises(MismatchError, match="of another model"):
         head_probes(acts, other)
-    with pytest.raises(MismatchError, match="another model than the direction"):
+    with pytest.raises(MismatchError, match="of different models"):
         scaled_by_std(direction(torch.randn(4, 5)), other)
     elsewhere = of_heads(20, 0, at="blocks.2.attn.hook_z")
     with pytest.raises(HookNameError, match=f"held-out texts were not captured at {Z}"):
@@ -175,15 +177,17 @@ def test_what_does_not_fit_is_refused() -> None:
 def test_moments_are_not_enough() -> None:
     acts = of_heads(20, 0)
     for pair in ((moments_of(acts), acts), (acts, moments_of(acts))):
-        with pytest.raises(DataError, match="only moments were kept"):
+        with pytest.raises(DataError, match="Only moments were kept"):
             head_probes(*pair)
-    with pytest.raises(DataError, match="only moments were kept"):
+    with pytest.raises(DataError, match="Only moments were kept"):
         scaled_by_std(direction(torch.randn(4, 5)), moments_of(acts))
 
 
 def test_activations_that_nothing_is_learnt_from_are_refused() -> None:
     acts = of_heads(20, 0)
-    with pytest.raises(DataError, match="20 positive and 1 negative examples; a probe needs 2"):
+    with pytest.raises(
+        DataError, match="a probe needs 2 examples of each class, got 20 positive and 1 negative"
+    ):
         head_probes(activations_of(acts.positive(Z), acts.negative(Z)[:1], at=Z), acts)
     with pytest.raises(DataError, match="all 20 examples are positive; a trial of probes"):
         head_probes(acts, activations_of(acts.positive(Z), acts.negative(Z)[:0], at=Z))

@@ -137,12 +137,14 @@ def test_clouds_that_are_nearly_round_are_erased_as_exactly(n: int, d: int) -> N
 def test_activations_that_nothing_can_be_erased_from_are_refused() -> None:
     with pytest.raises(DataError, match="no classes"):
         leace(activations_of(torch.randn(3, 4), torch.randn(3, 4), is_positive=None))
-    with pytest.raises(DataError, match="1 positive and 3 negative examples; LEACE needs 2"):
+    with pytest.raises(
+        DataError, match="LEACE needs 2 examples of each class, got 1 positive and 3 negative"
+    ):
         leace(activations_of(torch.randn(1, 4), torch.randn(3, 4)))
     with pytest.raises(DataError, match="the same for every text"):
         leace(activations_of(torch.ones(3, 4), torch.ones(3, 4)))
     both = torch.randn(4, 4)
-    with pytest.raises(DataError, match=f"{AT}: the classes have the same mean"):
+    with pytest.raises(DataError, match=f"{AT}: both classes have the same mean"):
         leace(activations_of(both, both))
     bad = torch.full((3, 4), float("nan"))
     with pytest.raises(NonFiniteError, match="NaN or infinity"):
@@ -166,7 +168,9 @@ def test_parts_that_do_not_belong_together_are_refused() -> None:
     origin = Provenance(activations_of(*two_classes(4)).model, "made")
     direction = ts.Direction(torch.ones(4), AT, 1.0, origin)
     LeaceEraser(direction, torch.ones(4), torch.ones(4))
-    with pytest.raises(MismatchError, match=rf"{AT}: reads of shape \(3,\), a direction of \(4,\)"):
+    with pytest.raises(
+        MismatchError, match=rf"{AT}: reads has shape \(3,\) and the direction \(4,\)"
+    ):
         LeaceEraser(direction, torch.ones(3), torch.ones(3))
     with pytest.raises(NonFiniteError, match=f"{AT}: reads holds NaN"):
         LeaceEraser(direction, torch.full((4,), float("nan")), torch.ones(4))

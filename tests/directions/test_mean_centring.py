@@ -123,7 +123,7 @@ def test_what_cannot_be_compared_is_refused() -> None:
     other = replace(background, model=replace(INFO, name="other"))
     with pytest.raises(MismatchError, match="two models \\(name is 'm', not 'other'\\)"):
         mean_centring(target, other)
-    with pytest.raises(MismatchError, match=r"read by MeanOfTokens\(\), the background by Last"):
+    with pytest.raises(MismatchError, match=r"read by MeanOfTokens\(\) and the background by Last"):
         mean_centring(target, replace(background, read="LastToken()"))
     elsewhere = without_classes(background[AT], at="blocks.2.hook_mlp_out")
     with pytest.raises(HookNameError, match=f"background was not captured at {AT}"):

@@ -135,5 +135,5 @@ def test_other_directions_are_not_warned_of(vector: list[float]) -> None:
 
 def test_texts_without_classes_have_no_difference() -> None:
     acts = activations(torch.ones(2, 4), torch.zeros(2, 4), is_positive=None)
-    with pytest.raises(DataError, match=r"no classes; capture a ContrastSet\(positive="):
+    with pytest.raises(DataError, match=r"no classes. Capture a ContrastSet\(positive="):
         ts.mean_difference(acts)

@@ -59,7 +59,7 @@ def test_texts_that_are_not_paired_are_refused(moments: bool) -> None:
     acts = activations_of(*two_classes(8, n=5, m=5))
     with pytest.raises(DataError, match=r"not paired\. Capture a ContrastSet\.pairs"):
         ts.mean_difference(moments_of(acts) if moments else acts, paired=True)
-    with pytest.raises(DataError, match="only moments" if moments else "not paired"):
+    with pytest.raises(DataError, match="Only moments" if moments else "not paired"):
         paired_differences(moments_of(acts) if moments else acts, AT)
 
 
@@ -75,7 +75,7 @@ def test_several_vectors_of_a_text_are_no_pairs(moments_only: bool) -> None:
 
 def test_differences_need_vectors_that_were_captured() -> None:
     acts = activations_of(*two_classes(8, n=5, m=5), paired=True)
-    with pytest.raises(DataError, match="only moments were kept"):
+    with pytest.raises(DataError, match="Only moments were kept"):
         paired_differences(moments_of(acts), AT)
     with pytest.raises(HookNameError, match="was not captured"):
         paired_differences(acts, "blocks.0.hook_mlp_out")

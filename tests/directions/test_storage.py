@@ -157,7 +157,7 @@ def test_a_foreign_file_is_told_apart(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     for metadata in (None, {"format": "pt"}):
         path.write_bytes(to_bytes({"weight": torch.ones(2)}, metadata=metadata))
-        with pytest.raises(StorageError, match="but not one that tl_steer saved"):
+        with pytest.raises(StorageError, match="but tl_steer did not save it"):
             ts.Directions.load(path)
 
 
@@ -171,13 +171,13 @@ def test_a_foreign_file_is_told_apart(tmp_path: Path) -> None:
         ("{", "description cannot be read"),
         ("[]", "description cannot be read"),
         ("[" * 100_000, "description cannot be read"),
-        ({"directions": None}, "description is not complete"),
+        ({"directions": None}, "description is incomplete"),
         ({"directions": {}}, "no direction"),
-        ({"directions": {AT: {}}}, "description is not complete"),
-        ({"directions": {AT: []}}, "description is not complete"),
-        ({"directions": {"blocks.9.hook_mlp_out": {"scale": 1.0}}}, "description is not complete"),
+        ({"directions": {AT: {}}}, "description is incomplete"),
+        ({"directions": {AT: []}}, "description is incomplete"),
+        ({"directions": {"blocks.9.hook_mlp_out": {"scale": 1.0}}}, "description is incomplete"),
         ({"directions": {AT: {"scale": 1.0, "hook_name": AT, "model": 5, "method": ""}}},
-         "description is not complete"),
+         "description is incomplete"),
     ],
 )  # fmt: skip
 def test_a_description_that_cannot_be_is_refused(tmp_path: Path, change: Any, words: str) -> None:
@@ -215,9 +215,9 @@ def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
 
 
 def test_another_ending_and_nothing_to_save_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match=r"saved as \.safetensors files"):
+    with pytest.raises(StorageError, match=r"ends with \.safetensors"):
         directions().save(tmp_path / "joy.pt")
-    with pytest.raises(StorageError, match="no direction to save"):
+    with pytest.raises(StorageError, match="at least one direction to save"):
         ts.Directions({}).save(tmp_path / "joy.safetensors")
     assert list(tmp_path.iterdir()) == []
 

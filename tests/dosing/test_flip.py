@@ -138,7 +138,7 @@ def of_another(model: Any) -> ts.Direction:
         ({"prompts": "the film"}, DataError, "expected a list of texts"),
         ({"answer": ["good", "bad"]}, DataError, "2 answers came with 6 prompts"),
         ({"answer": "good", "other": "good"}, DataError, "begin with the same token"),
-        ({"direction": zero}, NonFiniteError, "reaches no dose"),
+        ({"direction": zero}, NonFiniteError, "has no dose"),
         ({"direction": of_another}, MismatchError, "another model"),
         ({"most": 0.0}, SteerError, "most=0.0"),
         ({"most": math.inf}, SteerError, "most=inf"),

@@ -63,7 +63,7 @@ def test_directions_judges_and_activations_that_do_not_fit() -> None:
 
     with pytest.raises(DataError, match="gave 1 scores for 16 texts"):
         controlled(judge=Short("it"), kl=0.05)
-    with pytest.raises(DataError, match="only moments were kept"):
+    with pytest.raises(DataError, match="Only moments were kept"):
         controlled(shuffled=moments_of(acts))
     with pytest.raises(MismatchError, match="of two models"):
         controlled(shuffled=without_classes(acts[SITE]))

@@ -148,7 +148,7 @@ def test_debug_mode_finds_what_is_not_finite() -> None:
         assert logits_of(model, ["a movie"]).isnan().any()
     with (
         ts.steer(model, Custom(broken, AT, debug=True)),
-        pytest.raises(NonFiniteError, match=f"{AT}.*32 non-finite numbers of 64"),
+        pytest.raises(NonFiniteError, match=f"{AT}.*32 of the 64 numbers"),
     ):
         logits_of(model, ["a movie"])
 

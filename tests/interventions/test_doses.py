@@ -62,7 +62,7 @@ def test_a_large_dose_warns_with_its_number(joy: ts.Direction) -> None:
 @pytest.mark.parametrize(
     ("settings", "error", "says"),
     [
-        ({"strength": 1.0, "dose": 0.1}, SteerError, "Give one of them"),
+        ({"strength": 1.0, "dose": 0.1}, SteerError, "give a strength or a dose, not both"),
         ({"dose": "much"}, SteerError, "'much'"),
         ({"dose": float("nan")}, NonFiniteError, "not finite"),
         ({"dose": lambda acts, context: acts}, SteerError, "Dose(direction, 0.2) as the strength"),

@@ -179,9 +179,9 @@ def test_half_precision_keeps_its_masks() -> None:
 
 
 def test_what_does_not_fit_is_refused(model: Any) -> None:
-    with pytest.raises(HookNameError, match="emphasised at its scores"):
+    with pytest.raises(HookNameError, match="expected attention scores"):
         Emphasize(COMMON, PATTERN, Rescale(2.0))
-    with pytest.raises(HookNameError, match="no head was named"):
+    with pytest.raises(HookNameError, match="at least one head, got none"):
         Emphasize(COMMON, SCORES, Rescale(2.0), heads=[])
     with pytest.raises(HookNameError, match="no head 4; this model has heads 0 to 3"):
         ts.steer(model, Emphasize(COMMON, SCORES, Rescale(2.0), heads=[4]))

@@ -192,7 +192,7 @@ def test_a_vector_of_another_width_is_refused(what: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(interventions_of, "direction", claimed)
         wide = INTERVENTIONS[what](model, AT, 0.5)
-    with pytest.raises(MismatchError, match="holds 32 numbers a token"):
+    with pytest.raises(MismatchError, match="has 32 numbers a token"):
         ts.steer(model, wide)
 
 

@@ -153,11 +153,11 @@ def test_only_earlier_attention_decides(model: Any) -> None:
 
 
 def test_what_is_no_attention_is_refused(model: Any) -> None:
-    with pytest.raises(HookNameError, match="a pattern is wanted"):
+    with pytest.raises(HookNameError, match="expected an attention pattern"):
         AttendsTo(COMMON, "blocks.1.attn.hook_z", above=0.1)
     with pytest.raises(HookNameError, match="is not a hook name"):
         AttendsTo(COMMON, "blocks.*.hook_pattern", above=0.1)
-    with pytest.raises(HookNameError, match="of no head"):
+    with pytest.raises(HookNameError, match="and one head, got none"):
         AttendsTo(COMMON, PATTERN, [], above=0.1)
     with pytest.raises(SteerError, match="cannot choose what is attended to"):
         AttendsTo(

@@ -184,7 +184,7 @@ def test_expressions_of_the_library_regex() -> None:
     [
         (lambda: Keywords(), "at least one word"),
         (lambda: Keywords([]), "at least one word"),
-        (lambda: Keywords("film", " "), "none that is empty"),
+        (lambda: Keywords("film", " "), "no empty one"),
         (lambda: Keywords("film", 3), "expected a text or a list of texts.* is 3"),
         (lambda: Keywords(None), "expected a text or a list of texts, got None"),
         (lambda: Keywords("film", whole_words="no"), "whole_words='no'.: expected True or False"),
@@ -192,7 +192,7 @@ def test_expressions_of_the_library_regex() -> None:
         (lambda: Keywords("film").after(0), "expected a whole number of at least 1, got 0"),
         (lambda: Keywords("film").after(1.5), "expected a whole number of at least 1, got 1.5"),
         (lambda: Keywords("film").after(True), "expected a whole number of at least 1, got True"),
-        (lambda: Regex("(film"), "no regular expression"),
+        (lambda: Regex("(film"), "not a regular expression"),
         (lambda: Regex(""), "expected a regular expression on text"),
         (lambda: Regex(3), "expected a regular expression on text"),
         (lambda: Regex(re.compile(b"film")), "expected a regular expression on text"),

@@ -32,5 +32,5 @@ def test_it_is_the_same_as_positions_after_the_prompt(model: object) -> None:
 
 @pytest.mark.parametrize("which", [(), (-1,), (0, -2)])
 def test_what_is_not_known_is_refused(which: tuple[int, ...]) -> None:
-    with pytest.raises(SteerError, match="from 0 on"):
+    with pytest.raises(SteerError, match="numbers from 0, which"):
         NthGenerated(*which)

@@ -42,10 +42,10 @@ def fitted(**settings: Any) -> Any:
 
 
 REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
-    "an empty slice": (lambda: as_scope(slice(3, 3)), "nothing from 3 to before 3"),
-    "a slice of nothing": (lambda: as_scope(slice(0)), "nothing from 0 to before 0"),
-    "a slice back": (lambda: as_scope(slice(5, 2)), "nothing from 5 to before 2"),
-    "from the end, back": (lambda: ts.Positions(-1, -3), "nothing from -1 to before -3"),
+    "an empty slice": (lambda: as_scope(slice(3, 3)), "\(3, 3\) is empty"),
+    "a slice of nothing": (lambda: as_scope(slice(0)), "\(0, 0\) is empty"),
+    "a slice back": (lambda: as_scope(slice(5, 2)), "\(5, 2\) is empty"),
+    "from the end, back": (lambda: ts.Positions(-1, -3), "\(-1, -3\) is empty"),
     "up to zero": (lambda: ts.Positions(-3, 0), "to go on to the end, leave stop out"),
     "half positions": (lambda: ts.Positions(0.5), "start=0.5.: expected a whole number"),
     "positions by words": (
@@ -53,22 +53,22 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         "bounds such as 'a'|expected a whole number",
     ),
     "true positions": (lambda: ts.Positions(0, True), "stop=True.: expected a whole number"),
-    "no characters": (lambda: ts.scopes.Characters(4, 4), "nothing from 4 to before 4"),
+    "no characters": (lambda: ts.scopes.Characters(4, 4), "\(4, 4\) is empty"),
     "characters by words": (
         lambda: ts.scopes.Characters("film"),
         "whole number or None, got 'film'",
     ),
-    "a list of no numbers": (lambda: ts.scopes.NthGenerated([]), "give numbers from 0 on"),
+    "a list of no numbers": (lambda: ts.scopes.NthGenerated([]), "expected numbers from 0"),
     "half tokens": (lambda: ts.scopes.NthGenerated(0.5), "a list of whole numbers, got 0.5"),
     "a token that is true": (
         lambda: ts.scopes.NthGenerated(True),
         "a list of whole numbers, got True",
     ),
     "a word": (lambda: as_scope("film"), r"write Keywords\('film'\)"),
-    "nothing": (lambda: as_scope(None), "is not a scope"),
-    "a number": (lambda: as_scope(3), "is not a scope"),
-    "a class": (lambda: as_scope(ts.Keywords), r"Keywords is a class, not a scope"),
-    "a direction": (lambda: as_scope(ALONG), "is not a scope"),
+    "nothing": (lambda: as_scope(None), "expected a scope, got"),
+    "a number": (lambda: as_scope(3), "expected a scope, got"),
+    "a class": (lambda: as_scope(ts.Keywords), r"got the class Keywords"),
+    "a direction": (lambda: as_scope(ALONG), "expected a scope, got"),
     "what takes two": (lambda: as_scope(lambda acts, context: context.real), "one argument"),
     "what takes none": (lambda: as_scope(lambda: None), "one argument"),
     "a strength": (
@@ -76,18 +76,21 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         "one argument, the context",
     ),
     "what cannot be hashed": (lambda: as_scope(Unhashable(["film"])), "cannot be hashed"),
-    "all of nothing": (lambda: ts.scopes.AllOf([]), "of no scopes"),
+    "all of nothing": (lambda: ts.scopes.AllOf([]), "at least one scope"),
     "any of a word": (lambda: ts.scopes.AnyOf("film"), "expected a scope"),
-    "what never meets": (lambda: ts.scopes.AllOf(ts.prompt, ts.generated), "at once"),
+    "what never meets": (
+        lambda: ts.scopes.AllOf(ts.prompt, ts.generated),
+        "both of the prompt and generated",
+    ),
     "what never meets, within": (
         lambda: ts.scopes.AllOf(
             ts.scopes.AnyOf(ts.scopes.Characters(3), ts.prompt), WORD, ts.scopes.NthGenerated(0)
         ),
-        "at once",
+        "both of the prompt and generated",
     ),
     "what never meets, by positions": (
         lambda: ts.scopes.AllOf(ts.Positions(-3, -1), ts.generated),
-        "at once",
+        "both of the prompt and generated",
     ),
     "not everywhere": (lambda: ts.scopes.Not(ts.everywhere), "marks nothing"),
     "not all positions": (lambda: ts.scopes.Not(slice(None)), "marks nothing"),
@@ -112,15 +115,15 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "above several": (lambda: ts.scopes.CosineAbove(ALONG, above=[0.1, 0.2]), "expected a number"),
     "above any cosine": (
         lambda: ts.scopes.CosineAbove(ALONG, above=1.5),
-        "a cosine is from -1 to 1",
+        "above from -1 to 1",
     ),
     "all attention": (
         lambda: ts.scopes.AttendsTo(WORD, PATTERN, above=1.0),
-        "a share from 0 to under 1",
+        "above from 0 to below 1",
     ),
     "negative attention": (
         lambda: ts.scopes.AttendsTo(WORD, PATTERN, above=-0.1),
-        "a share from 0",
+        "above from 0",
     ),
     "attention by words": (
         lambda: ts.scopes.AttendsTo(WORD, PATTERN, above="x"),

@@ -103,8 +103,8 @@ def test_half_a_character_belongs_to_the_sentence_that_goes_on(cached: bool) -> 
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda: Sentences(), "no number"),
-        (lambda: Sentences([]), "no number"),
+        (lambda: Sentences(), "marks nothing"),
+        (lambda: Sentences([]), "marks nothing"),
         (lambda: Sentences(0.5), "a list of whole numbers, got 0.5"),
         (lambda: Sentences("first"), "a list of whole numbers, got 'first'"),
         (lambda: Sentences(True), "a list of whole numbers, got True"),

@@ -95,7 +95,7 @@ def test_what_does_not_fit_is_refused() -> None:
         fit_threshold(activations_of(positive[:0], negative), good)
     with pytest.raises(DataError, match="no classes"):
         fit_threshold(without_classes(positive), good)
-    with pytest.raises(DataError, match="only moments"):
+    with pytest.raises(DataError, match="Only moments"):
         fit_threshold(moments_of(acts), good)
     with pytest.raises(HookNameError, match="was not captured"):
         fit_threshold(acts, direction(torch.ones(4), "blocks.2.hook_resid_post"))

@@ -63,7 +63,7 @@ def test_the_whole_dose_is_what_is_warned_of(joy: ts.Directions) -> None:
 @pytest.mark.parametrize(
     ("given", "settings", "error", "says"),
     [
-        ([], {}, MismatchError, "no direction came"),
+        ([], {}, MismatchError, "at least one direction, got none"),
         (
             [None],
             {},
@@ -71,7 +71,7 @@ def test_the_whole_dose_is_what_is_warned_of(joy: ts.Directions) -> None:
             "expected a dict of Directions or a list of Directions; item 0 is None",
         ),
         ("joy", {}, MismatchError, "got 'joy'"),
-        (..., {"strength": 1.0, "dose": 0.1}, SteerError, "Give one of them"),
+        (..., {"strength": 1.0, "dose": 0.1}, SteerError, "give a strength or a dose, not both"),
         (..., {"dose": [0.1, 0.2]}, SteerError, "one number as the dose"),
         (..., {"strength": "much"}, SteerError, "strength"),
     ],

@@ -69,9 +69,9 @@ def test_what_a_block_did_not_prepare_for(model: Any) -> None:
     given = steering(model)
     before = hooks_of(model)
     with ts.steer(model, given) as live:
-        with pytest.raises(SteerError, match="did not prepare"):
+        with pytest.raises(SteerError, match="was not prepared"):
             live.at_strength(one=lambda acts, context: torch.ones(context.positions.shape))
-        with pytest.raises(SteerError, match="none of this steering's interventions"):
+        with pytest.raises(SteerError, match="No intervention is called"):
             live.off("three")
         with pytest.raises(SteerError, match="is not finite"):
             live.at_strength(one=float("nan"))

@@ -189,7 +189,7 @@ def test_a_block_is_entered_once_at_a_time(model: Any) -> None:
         block = ts.steer(model, ts.Add(direction(model, SITES[0]), scope=scope))
         with block:
             inside = hooks_of(model)
-            with pytest.raises(SteerError, match="already entered; make another"):
+            with pytest.raises(SteerError, match=r"already entered\. Make another"):
                 block.__enter__()
             assert hooks_of(model) == inside, "and goes on"
         assert hooks_of(model) == before

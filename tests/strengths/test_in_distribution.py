@@ -167,7 +167,7 @@ def test_tokens_stay_inside_in_a_model(model: Any) -> None:
     assert torch.equal(before[site][0][~inside], after[site][0][~inside])
     assert not torch.equal(before[site], after[site])
     elsewhere = ts.Add(along, strength, at="blocks.2.hook_resid_post")
-    with pytest.raises(MismatchError, match=r"made for those of blocks\.1"):
+    with pytest.raises(MismatchError, match=r"made for the activations of blocks\.1"):
         ts.steer(model, elsewhere)
     assert bool(torch.isfinite(logits_of(model)).all())
 
@@ -182,11 +182,11 @@ def test_another_models_ellipsoid(model: Any) -> None:
 @pytest.mark.parametrize(
     ("settings", "error", "says"),
     [
-        ({"components": 0}, SteerError, "a whole number from 1 on"),
-        ({"components": 2.5}, SteerError, "a whole number from 1 on"),
-        ({"components": 9}, DataError, "have 8 principal components; 9"),
+        ({"components": 0}, SteerError, "a whole number of at least 1"),
+        ({"components": 2.5}, SteerError, "a whole number of at least 1"),
+        ({"components": 9}, DataError, "have 8 principal components, but 9"),
         ({"level": 1.0}, SteerError, "between 0 and 1"),
-        ({"positive": False}, SteerError, "neither class"),
+        ({"positive": False}, SteerError, "got neither"),
     ],
     ids=str,
 )
@@ -197,7 +197,7 @@ def test_what_cannot_be_fitted(settings: dict[str, Any], error: type[Exception],
 
 
 def test_too_few_or_too_flat() -> None:
-    with pytest.raises(DataError, match="3 vectors do not fix an ellipsoid of 4"):
+    with pytest.raises(DataError, match="3 vectors are too few for an ellipsoid of 4"):
         Ellipsoid.fit(tokens(n=3), AT, components=4)
     same = torch.ones(20, D)
     with pytest.raises(DataError, match="all the same"):

@@ -66,7 +66,7 @@ def flat(acts: Any, context: Any) -> Any:
 @pytest.mark.parametrize(
     ("factors", "error", "says"),
     [
-        ((), SteerError, "no strengths"),
+        ((), SteerError, "at least one strength"),
         (([1.0, 2.0], [1.0, 2.0, 3.0]), MismatchError, "rows cannot be multiplied"),
         ((float("nan"),), NonFiniteError, "not finite"),
         ((torch.ones(1, 1),), SteerError, "one for each row"),
@@ -79,5 +79,5 @@ def test_what_is_refused(factors: Any, error: type[Exception], says: str) -> Non
 
 def test_a_factor_of_another_shape() -> None:
     wrong: StrengthFunction = flat
-    with pytest.raises(SteerError, match=r"\(batch, position\) is wanted"):
+    with pytest.raises(SteerError, match=r"\(batch, position\)"):
         Multiply(2.0, wrong)(ACTS, CONTEXT)

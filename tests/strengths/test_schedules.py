@@ -100,8 +100,12 @@ def test_a_function_is_asked_once_for_each_index() -> None:
         (lambda: ExponentialDecay(-2.0), SteerError, "half_life=-2.0"),
         (lambda: ExponentialDecay(float("inf")), NonFiniteError, "half_life=inf"),
         (lambda: WarmUp(-3), SteerError, "n=-3"),
-        (lambda: ByIndex(lambda i: "much"), SteerError, "returned 'much' for index 0"),
-        (lambda: ByIndex(lambda i: torch.ones(2)), SteerError, "a number is wanted"),
+        (lambda: ByIndex(lambda i: "much"), SteerError, "got 'much' for index 0"),
+        (
+            lambda: ByIndex(lambda i: torch.ones(2)),
+            SteerError,
+            "expected a number from the function",
+        ),
         (lambda: ByIndex(lambda i: float("nan")), NonFiniteError, "nan for index 0"),
     ],
 )

@@ -65,10 +65,10 @@ def test_steered_text_is_the_same_with_and_without_a_cache(model: Any) -> None:
 @pytest.mark.parametrize(
     ("strength", "error", "says"),
     [
-        ("much", SteerError, "is no strength"),
+        ("much", SteerError, "expected a strength, got"),
         (float("nan"), NonFiniteError, "is not finite"),
-        (torch.ones(1, 1), MismatchError, "one number, or one for each row"),
-        ([], MismatchError, "one number, or one for each row"),
+        (torch.ones(1, 1), MismatchError, "one number as the strength, or one for each row"),
+        ([], MismatchError, "one number as the strength, or one for each row"),
     ],
 )
 def test_what_is_no_strength(strength: Any, error: Any, says: str) -> None:
@@ -81,7 +81,9 @@ def test_what_is_no_strength(strength: Any, error: Any, says: str) -> None:
 def test_a_function_that_returns_something_else(model: Any, wrong: Any) -> None:
     with (
         ts.steer(model, ts.Add(direction(model, SITE), wrong)),
-        pytest.raises(SteerError, match=r"\(batch, position\) is wanted") as refused,
+        pytest.raises(
+            SteerError, match=r"Return a tensor of shape .* \(batch, position\)"
+        ) as refused,
     ):
         model("a movie")
     assert SITE in str(refused.value)

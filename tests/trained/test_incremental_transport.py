@@ -134,5 +134,5 @@ def test_what_cannot_be_fitted_is_refused(target_too: bool) -> None:
     with pytest.raises(HookNameError, match="blocks 0 to 3"):
         incremental_transport(model, TEXTS, at="blocks.7.hook_mlp_out", target_too=target_too)
     few = ts.ContrastSet(["the good film", "a great movie"], ["a bad film"])
-    with pytest.raises(DataError, match="2 positive and 1 negative examples"):
+    with pytest.raises(DataError, match="got 2 positive and 1 negative"):
         incremental_transport(model, few, at=AT[0], target_too=target_too, progress=False)

@@ -240,7 +240,7 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], type[SteerError], str]]
     ),
     "NaN": ({"W_enc": torch.full((32, 12), torch.nan)}, {}, NonFiniteError, "features hold NaN"),
     "a zero row": (
-        {"W_dec": torch.zeros(12, 32)}, {"candidates": [1]}, NonFiniteError, "reaches no dose",
+        {"W_dec": torch.zeros(12, 32)}, {"candidates": [1]}, NonFiniteError, "has no dose",
     ),
     "too many": ({}, {"candidates": 13}, DataError, "has 12 features"),
     "none": ({}, {"candidates": 0}, DataError, "has 12 features"),

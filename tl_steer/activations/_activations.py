@@ -78,9 +78,11 @@ class Activations:
         """Refuse hook names without what was read there."""
         for name in self.hook_names:
             if name not in self.kept_moments and name not in self.text_index:
-                raise DataError(f"{name}: neither vectors nor moments came for this hook point.")
+                raise DataError(
+                    f"{name}: expected vectors or moments for this hook point, got neither."
+                )
         if not self.hook_names:
-            raise DataError("activations of no hook point came.")
+            raise DataError("Expected activations of at least one hook point, got none.")
 
     def __getitem__(self, hook_name: Place) -> Examples:
         """Return the vectors of one hook point; ``acts[15]`` are those of layer 15.
@@ -91,7 +93,9 @@ class Activations:
         """
         name = self._name(hook_name)
         if not self.vectors:
-            raise DataError("only moments were kept; capture without moments_only for the vectors.")
+            raise DataError(
+                "Only moments were kept. For the vectors, capture without moments_only."
+            )
         return self.vectors[name]
 
     def positive(self, hook_name: Place) -> Examples:
@@ -138,7 +142,7 @@ class Activations:
         """
         if self.is_positive is None:
             raise DataError(
-                "these texts have no classes; capture a ContrastSet(positive=…, negative=…)."
+                "These texts have no classes. Capture a ContrastSet(positive=…, negative=…)."
             )
         return self.is_positive[self.text_index[self._name(hook_name)]]
 
@@ -149,11 +153,14 @@ class Activations:
             DataError: When only moments were kept, for no text, or for a number without a text.
         """
         if not self.vectors:
-            raise DataError("only moments were kept; capture without moments_only for a subset.")
+            raise DataError("Only moments were kept. For a subset, capture without moments_only.")
         total = 1 + max(int(index.max()) for index in self.text_index.values())
         kept = torch.tensor(sorted({*texts}), dtype=torch.long)
         if not len(kept) or kept[0] < 0 or kept[-1] >= total:
-            raise DataError(f"texts {list(texts)[:8]}: give some numbers from 0 to {total - 1}.")
+            raise DataError(
+                f"texts={list(texts)[:8]}: expected at least one number, each from 0 to "
+                f"{total - 1}."
+            )
         rows = {name: torch.isin(index, kept) for name, index in self.text_index.items()}
         index = {n: torch.searchsorted(kept, self.text_index[n][own]) for n, own in rows.items()}
         vectors = {name: self.vectors[name][own] for name, own in rows.items()}
@@ -180,7 +187,7 @@ class Activations:
         if isinstance(at, str) and at in self.hook_names:
             return at
         if isinstance(at, slice):
-            raise HookNameError(f"{at!r}: activations are taken at one hook point at a time.")
+            raise HookNameError(f"{at!r}: expected one hook point. Take the others one by one.")
         found = picked(self.hook_names, at, self.model.n_layers, absent="it was not captured")
         return str(found)
 

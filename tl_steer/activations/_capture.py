@@ -88,7 +88,7 @@ def capture(
     contrast = texts if isinstance(texts, ContrastSet) else None
     plain = texts.texts if isinstance(texts, ContrastSet) else _plain(texts)
     if moments_only and contrast is None:
-        raise DataError("moments_only keeps the moments of two classes; give a ContrastSet.")
+        raise DataError("moments_only keeps the moments of two classes, so it needs a ContrastSet.")
     rows = tokenize(model, plain, prepend_bos=prepend_bos)
     warn_of_template_tokens(model, plain, read)
     with nullcontext() if path is None else use_path(path):
@@ -125,9 +125,9 @@ def capture(
 def _plain(texts: Sequence[str]) -> tuple[str, ...]:
     plain = tuple(texts)
     if isinstance(texts, str) or not all(isinstance(text, str) for text in plain):
-        raise DataError("a ContrastSet or a list of texts is wanted; for one text, [text].")
+        raise DataError("Expected a ContrastSet or a list of texts. For one text, write [text].")
     if not plain:
-        raise DataError("there is no text to read.")
+        raise DataError("Expected at least one text, got none.")
     return plain
 
 

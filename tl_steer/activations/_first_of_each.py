@@ -16,7 +16,9 @@ def first_of_each(activations: Activations, n: int) -> Activations:
     """
     positive = activations.is_positive
     if positive is None:
-        raise DataError("these texts have no classes, so that there is no first of each.")
+        raise DataError(
+            "These texts have no classes. Capture a ContrastSet(positive=…, negative=…)."
+        )
     return activations.subset(
         [text for each in (positive, ~positive) for text in each.nonzero()[:n, 0].tolist()]
     )

@@ -245,13 +245,13 @@ class Reader:
         mask: Any = self.read(tokens)  # a function of the user's may return anything
         if not isinstance(mask, Tensor):
             raise SteerError(
-                f"the read {self.read!r} returned {came(mask)}; a bool mask of shape "
-                f"{tuple(tokens.real.shape)} (text, token) is wanted."
+                f"the read {self.read!r} returned {came(mask)}. Return a bool mask of shape "
+                f"{tuple(tokens.real.shape)} (text, token)."
             )
         if mask.shape != tokens.real.shape or mask.dtype != torch.bool:
             raise SteerError(
-                f"the read {self.read!r} returned {mask.dtype} of shape {tuple(mask.shape)}; a "
-                f"bool mask of shape {tuple(tokens.real.shape)} (text, token) is wanted."
+                f"the read {self.read!r} returned {mask.dtype} of shape {tuple(mask.shape)}. "
+                f"Return a bool mask of shape {tuple(tokens.real.shape)} (text, token)."
             )
         return mask & tokens.real
 
@@ -260,8 +260,8 @@ class Reader:
         if empty:
             text = index[empty[0]]
             raise DataError(
-                f"text {text} has no token left to read at {where}: {self.texts[text]!r}. Drop it, "
-                "or leave out less (leave_out=LeaveOut(first=False, massive=None))."
+                f"text {text} has no token left to read at {where}: {self.texts[text]!r}. Drop the "
+                "text, or leave out less: leave_out=LeaveOut(first=False, massive=None)."
             )
 
     def _run(self, batch: Batch, keep: Keep) -> None:

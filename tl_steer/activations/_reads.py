@@ -106,7 +106,7 @@ class TokenAt:
         if not bool(mask.any(-1).all()):
             short = int((~mask.any(-1)).nonzero()[0])
             raise DataError(
-                f"{tokens.texts[short]!r} has {int(lengths[short])} tokens, none at index "
+                f"{tokens.texts[short]!r} has {int(lengths[short])} tokens, so none at index "
                 f"{self.index}."
             )
         return mask
@@ -143,7 +143,7 @@ class AnswerToken:
             # A group of no characters, or that took no part, is no answer.
             ends = [each.end(group) for each in matches if each.start(group) < each.end(group)]
             if not ends:
-                raise DataError(f"no answer matching {self.pattern!r} in {text!r}.")
+                raise DataError(f"nothing in {text!r} matches {self.pattern!r}.")
             character = ends[-1] - 1
             covering = [i for i, (start, end) in enumerate(spans) if start <= character < end]
             mask[row, covering] = True
@@ -174,4 +174,4 @@ def require_pattern(pattern: object, by: str) -> None:
     try:
         re.compile(text)
     except re.error as error:
-        raise SteerError(f"{text!r} is no regular expression: {error}.") from error
+        raise SteerError(f"{text!r} is not a regular expression: {error}.") from error

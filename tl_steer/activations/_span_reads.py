@@ -57,10 +57,10 @@ class InSpans:
             places = [(start, end) for start, end in self._found(text) if start < end]
             if any(start < 0 for start, _ in places):
                 raise DataError(
-                    f"{self!r} finds {places} in {text!r}; characters are counted from 0 on."
+                    f"{self!r} found the span {places} in {text!r}. Count characters from 0."
                 )
             if not places:
-                raise DataError(f"{self!r} finds nothing in {text!r}. Leave the text out.")
+                raise DataError(f"{self!r} finds nothing in {text!r}. Drop the text.")
             mask[row, [i for i, token in enumerate(covered) if _overlaps(token, places)]] = True
         return mask & tokens.eligible
 
@@ -155,8 +155,8 @@ def _pairs(found: object, asked: object) -> Sequence[Span]:
         pairs = [(index(start), index(end)) for start, end in found]  # type: ignore[attr-defined]
     except (TypeError, ValueError) as error:
         raise SteerError(
-            f"{asked!r}: the function returned {found!r}; expected pairs of whole numbers, the "
-            "first character and the one after the last: [(0, 4)], or [] where there is nothing."
+            f"{asked!r}: the function returned {found!r}. Expected pairs of whole numbers, the "
+            "first character and the one after the last: [(0, 4)], or [] for nothing."
         ) from error
     return pairs
 

@@ -21,10 +21,10 @@ def warn_of_template_tokens(model: SteerableModel, texts: Sequence[str], read: R
     ended = [text for text in texts if text.rstrip().endswith(endings)] if endings else []
     if ended:
         warnings.warn(
-            f"LastToken reads the end of {ended[0][-24:]!r}, which the chat template wrote"
-            f"{f', as in {len(ended)} texts' if len(ended) > 1 else ''}. "
-            "last_response_token(model) reads the answer's own last token; TokenAt(-1) reads this "
-            "one, and says nothing.",
+            f"LastToken reads the end of {ended[0][-24:]!r}, which the chat template "
+            f"wrote{f', as in {len(ended)} texts' if len(ended) > 1 else ''}. For the answer's own "
+            "last token, use last_response_token(model). To read this one without a warning, use "
+            "TokenAt(-1).",
             TemplateTokenWarning,
             stacklevel=3,
         )

@@ -53,7 +53,7 @@ def tokens_read(
     require_steerable(model)
     plain = texts.texts if isinstance(texts, ContrastSet) else plain_texts(texts, "texts")
     if not plain:
-        raise DataError("there is no text to read.")
+        raise DataError("Expected at least one text, got none.")
     rows = tokenize(model, plain, prepend_bos=prepend_bos)
     warn_of_template_tokens(model, plain, read)
     reader = Reader(model, (), plain, rows, read, leave_out)

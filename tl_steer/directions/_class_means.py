@@ -58,7 +58,7 @@ def _mean(activations: Activations, name: str, positive: bool) -> Direction:
     which = "positive" if positive else "negative"
     counts = activations.counts(name)
     if not counts[0 if positive else 1]:
-        raise DataError(f"{name}: there is no {which} example, and so no mean of them.")
+        raise DataError(f"{name}: there are no {which} examples to average.")
     require_finite(activations, name)
     mean = activations.means(name)[0 if positive else 1]
     origin = Provenance(

@@ -69,17 +69,19 @@ class Conceptor:
             raise NonFiniteError(f"{self.hook_name}: a conceptor holds NaN or infinity.")
         if matrix.shape != (width, width):
             raise MismatchError(
-                f"{self.hook_name}: a conceptor of shape {tuple(matrix.shape)}; {width} × {width} "
-                "is wanted there."
+                f"{self.hook_name}: expected a conceptor of shape {width} × {width}, got "
+                f"{tuple(matrix.shape)}."
             )
         if not torch.allclose(matrix, matrix.T, rtol=0, atol=_ROUNDING):
-            raise MismatchError(f"{self.hook_name}: a conceptor is symmetric; this matrix is not.")
+            raise MismatchError(
+                f"{self.hook_name}: expected a symmetric matrix, got one that is not."
+            )
         matrix = (matrix + matrix.T) / 2
         values = torch.linalg.eigvalsh(matrix)
         if not bool(((values >= -_ROUNDING) & (values <= 1 + _ROUNDING)).all()):
             raise MismatchError(
-                f"{self.hook_name}: singular values from {float(values.min()):.3g} to "
-                f"{float(values.max()):.3g}; those of a conceptor lie between 0 and 1."
+                f"{self.hook_name}: expected singular values between 0 and 1, got "
+                f"{float(values.min()):.3g} to {float(values.max()):.3g}."
             )
         object.__setattr__(self, "matrix", matrix)
 
@@ -134,12 +136,12 @@ class Conceptor:
     def _require_same_place(self, other: "Conceptor") -> None:
         if (self.hook_name, self.site_shape) != (other.hook_name, other.site_shape):
             raise MismatchError(
-                f"conceptors of {self.hook_name} and {other.hook_name} cannot be combined; they "
-                "are about different activations."
+                f"A conceptor of {self.hook_name} cannot be combined with one of "
+                f"{other.hook_name}. Combine conceptors of one hook point."
             )
         differs = self.provenance.model.difference(other.provenance.model)
         if differs:
-            raise MismatchError(f"conceptors of two models cannot be combined ({differs}).")
+            raise MismatchError(f"Conceptors of two models cannot be combined ({differs}).")
 
 
 @checked

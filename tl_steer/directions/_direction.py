@@ -52,7 +52,9 @@ class Direction:
         object.__setattr__(self, "vector", at_rest(self.vector, self.hook_name))
         require_norm(self.scale, self.hook_name)
         if HALF.search(self.hook_name):
-            raise HookNameError(f"{self.hook_name!r} has half of a character (a lone surrogate).")
+            raise HookNameError(
+                f"{self.hook_name!r} contains half of a character (a lone surrogate)."
+            )
 
     @classmethod
     def of(
@@ -128,7 +130,7 @@ class Direction:
     def __truediv__(self, divisor: float) -> "Direction":
         """Scale down: ``d / 2``."""
         if divisor == 0:
-            raise NonFiniteError(f"{self.hook_name}: a direction cannot be divided by 0.")
+            raise NonFiniteError(f"{self.hook_name}: cannot divide a direction by 0.")
         return self * (1 / divisor)
 
     def __neg__(self) -> "Direction":
@@ -184,7 +186,7 @@ class Direction:
     def strength_for(self, *, dose: float) -> float:
         """Strength α at which an addition has a relative dose, e.g. 0.1 of the mean norm."""
         if self.norm == 0:
-            raise NonFiniteError(f"{self.hook_name}: the zero vector reaches no dose.")
+            raise NonFiniteError(f"{self.hook_name}: the zero vector has no dose.")
         self._require_scale()
         return dose * self.scale / self.norm
 
@@ -214,13 +216,13 @@ class Direction:
         differs = self.provenance.model.difference(model_info(model))
         if differs:
             raise MismatchError(
-                f"{self.hook_name}: this direction was read from another model ({differs}). "
-                "Read it again here, or use direction.adopt(model) where you know that it fits."
+                f"{self.hook_name}: this direction was read from another model ({differs}). Read "
+                "it again on this one, or call direction.adopt(model) if you know that it fits."
             )
         name = self.hook_name if at is None else at
         if tuple(self.vector.shape) != site_shape(model, name):
             raise MismatchError(
-                f"{name} holds {in_words(site_shape(model, name))} numbers a token; this direction "
+                f"{name} has {in_words(site_shape(model, name))} numbers a token; this direction "
                 f"has {in_words(self.vector.shape)}."
             )
 
@@ -257,9 +259,9 @@ class Direction:
     def _require_scale(self) -> None:
         if self.scale == 0:
             raise NonFiniteError(
-                f"{self.hook_name}: a dose is a share of the activations' norm, which is not known "
-                "for this direction. Direction.of(vector, at=…, model=model) measures it, "
-                "Direction.of(vector, at=…, scale=…) takes yours."
+                f"{self.hook_name}: a dose is a share of the activations' norm, which this "
+                "direction does not know. Use Direction.of(vector, at=…, model=model) to measure "
+                "it, or Direction.of(vector, at=…, scale=…) to give it."
             )
 
     def _made(self, vector: Tensor, method: str) -> "Direction":
@@ -268,17 +270,17 @@ class Direction:
     def _require_same_width(self, other: "Direction") -> None:
         if self.vector.shape != other.vector.shape:
             raise MismatchError(
-                f"{self.hook_name} has {in_words(self.vector.shape)} numbers, "
-                f"{other.hook_name} {in_words(other.vector.shape)}; they must be equal."
+                f"{self.hook_name} has {in_words(self.vector.shape)} numbers and {other.hook_name} "
+                f"{in_words(other.vector.shape)}; they must be equal."
             )
 
     def _require_same_place(self, other: "Direction") -> None:
         if self.hook_name != other.hook_name:
             raise MismatchError(
-                f"directions of {self.hook_name} and {other.hook_name} cannot be added; put both "
-                "into one Steering instead."
+                f"Directions of {self.hook_name} and {other.hook_name} cannot be added. Put both "
+                "into one Steering."
             )
         differs = self.provenance.model.difference(other.provenance.model)
         if differs:
-            raise MismatchError(f"directions of two models cannot be added ({differs}).")
+            raise MismatchError(f"Directions of two models cannot be added ({differs}).")
         self._require_same_width(other)

@@ -65,8 +65,8 @@ class Directions(Mapping[str, Direction]):
         """
         if not vectors:
             raise SteerError(
-                "Directions.from_dict: expected vectors by hook name or layer, such as "
-                "{15: vector}; got none."
+                "Directions.from_dict: expected vectors by hook name or layer, such as {15: "
+                "vector}; got none."
             )
         parts = given(vectors, model=model, scales=scales or {}, method=method, source=source)
         return cls({each[1]: Direction(*each) for each in parts})
@@ -121,7 +121,7 @@ class Directions(Mapping[str, Direction]):
         kept = {n: d for n, d in self._by_name.items() if site_of(n) == site}
         if not kept:
             have = ", ".join(dict.fromkeys(map(site_of, self._by_name)))
-            raise HookNameError(f"{site!r}: no direction was read there. There are: {have}.")
+            raise HookNameError(f"{site!r}: no direction was read there. Available: {have}.")
         return Directions(kept)
 
     def save(self, path: str | Path) -> Path:

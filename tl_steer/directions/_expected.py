@@ -14,5 +14,5 @@ def require_directions(value: Direction | Sequence[Direction]) -> tuple[Directio
     """
     several = (value,) if isinstance(value, Direction) else tuple(value)
     if not several:
-        raise MismatchError("no direction came, at 0 hook points; give one, or several.")
+        raise MismatchError("Expected at least one direction, got none.")
     return several

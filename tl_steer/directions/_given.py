@@ -53,10 +53,10 @@ def given(
         require_steerable(model)
     names = {place: _name(place, model) for place in vectors}
     if len({*names.values()}) < len(names):
-        raise HookNameError(f"{list(names)}: two of these are the same hook point.")
+        raise HookNameError(f"{list(names)}: two of these name the same hook point.")
     for place in scales:
         if place not in names:
-            raise HookNameError(f"scales: there is no vector for {place!r}.")
+            raise HookNameError(f"scales has {place!r}, for which there is no vector.")
     fitted = {names[at]: _fitted(as_vector(each), names[at], model) for at, each in vectors.items()}
     norms = {names[place]: _norm(norm, names[place]) for place, norm in scales.items()}
     lacking = [name for name in fitted if name not in norms]
@@ -97,8 +97,8 @@ def as_vector(vector: Any) -> Tensor:
     if not real or not found.numel() or not found.ndim:
         what = f"numbers of type {kind}" if isinstance(vector, Tensor | np.ndarray) else ""
         raise SteerError(
-            f"expected a vector of real numbers, got {what or _called(vector)}. A torch tensor, a "
-            "numpy array, a pandas series or a list of numbers will do."
+            f"expected a vector of real numbers, got {what or _called(vector)}. Give a torch "
+            "tensor, a numpy array, a pandas series or a list of numbers."
         )
     found = found.to(device="cpu", dtype=torch.float32)
     if not bool(torch.isfinite(found).all()):
@@ -142,8 +142,7 @@ def _fitted(vector: Tensor, name: str, model: SteerableModel | None) -> Tensor:
     if vector.numel() == math.prod(shape):
         advice = f" Write vector.reshape({', '.join(map(str, shape))}), if that is their order."
     raise MismatchError(
-        f"{name} holds {' × '.join(map(str, shape))} numbers a token; this vector has {came}."
-        f"{advice}"
+        f"{name} has {' × '.join(map(str, shape))} numbers a token; this vector has {came}.{advice}"
     )
 
 
@@ -152,9 +151,11 @@ def _norm(scale: Any, name: str) -> float:
         norm = float(scale)
     except (TypeError, ValueError, RuntimeError):
         raise SteerError(
-            f"{name}: the scale is the mean norm of the activations there, a number; got "
+            f"{name}: expected the mean norm of the activations as the scale, a number; got "
             f"{_called(scale)}."
         ) from None
     if not 0 < norm < math.inf:
-        raise NonFiniteError(f"{name}: {norm} is no norm of activations; it is over 0.")
+        raise NonFiniteError(
+            f"{name}: expected a scale over 0, the mean norm of the activations; got {norm}."
+        )
     return norm

@@ -52,10 +52,10 @@ def head_probes(
     """
     differs = activations.model.difference(held_out.model)
     if differs:
-        raise MismatchError(f"the held-out activations are of another model ({differs}).")
+        raise MismatchError(f"The held-out activations are of another model ({differs}).")
     missing = [name for name in activations.hook_names if name not in held_out.hook_names]
     if missing:
-        raise HookNameError(f"the held-out texts were not captured at {', '.join(missing)}.")
+        raise HookNameError(f"The held-out texts were not captured at {', '.join(missing)}.")
     for name in activations.hook_names:
         _require_heads(name, activations.site_shapes[name])
     require_contrast(activations, at_least=2, method="a probe")
@@ -83,7 +83,8 @@ def select_heads(direction: Direction, heads: Iterable[int]) -> Direction:
     wanted = sorted({int(head) for head in heads})
     if not wanted or wanted[0] < 0 or wanted[-1] >= n_heads:
         raise MismatchError(
-            f"{direction.hook_name} has heads 0 to {n_heads - 1}; {wanted or 'none'} came."
+            f"{direction.hook_name}: expected heads from 0 to {n_heads - 1}, got "
+            f"{wanted or 'none'}."
         )
     kept = torch.zeros(n_heads, 1)
     kept[wanted] = 1
@@ -118,7 +119,7 @@ def scaled_by_std(direction: Direction, activations: Activations) -> Direction:
     differs = direction.provenance.model.difference(activations.model)
     if differs:
         raise MismatchError(
-            f"{direction.hook_name}: the activations are of another model than the direction "
+            f"{direction.hook_name}: the direction and the activations are of different models "
             f"({differs})."
         )
     if direction.norm == 0:
@@ -152,5 +153,5 @@ def _rows(
 def _require_heads(name: str, shape: tuple[int, ...]) -> None:
     if len(shape) != 2:
         raise MismatchError(
-            f"{name}: {site_of(name)} has no heads; attn.hook_z has, one vector for each."
+            f"{name}: {site_of(name)} has no heads. Use attn.hook_z, which has one vector for each."
         )

@@ -45,7 +45,7 @@ class LeaceEraser:
             tensor = getattr(self, part).detach().to("cpu", torch.float32, copy=True)
             if tensor.shape != self.direction.vector.shape:
                 raise MismatchError(
-                    f"{self.hook_name}: {part} of shape {tuple(tensor.shape)}, a direction of "
+                    f"{self.hook_name}: {part} has shape {tuple(tensor.shape)} and the direction "
                     f"{tuple(self.direction.vector.shape)}; they must be equal."
                 )
             if not bool(torch.isfinite(tensor).all()):
@@ -119,7 +119,7 @@ def _parts(package: Any, activations: Activations, name: str) -> tuple[Vector, V
         rest = (removed - length * difference).norm()
         if bool((rest <= _EXACT * removed.norm()) & (removed.norm() > 0) & length.isfinite()):
             return difference, reads * length, mean
-    raise DataError(f"{name}: the classes have the same mean there; there is nothing to erase.")
+    raise DataError(f"{name}: both classes have the same mean, so there is nothing to erase.")
 
 
 def _eraser(package: Any, moments: ClassMoments, shrinkage: bool) -> Any:

@@ -82,17 +82,17 @@ def _all(vectors: Tensor) -> tuple[int, Vector]:
 def _require_alike(target: Activations, background: Activations) -> None:
     differs = target.model.difference(background.model)
     if differs:
-        raise MismatchError(f"target and background were read from two models ({differs}).")
+        raise MismatchError(f"Target and background were read from two models ({differs}).")
     if target.read != background.read:
         raise MismatchError(
-            f"the target was read by {target.read}, the background by {background.read}; the "
-            "direction would say how the reads differ. Capture both with the same read."
+            f"The target was read by {target.read} and the background by {background.read}, so the "
+            "direction would show how the reads differ. Capture both with the same read."
         )
     missing = [name for name in target.hook_names if name not in background.hook_names]
     if missing:
         raise HookNameError(
-            f"the background was not captured at {', '.join(missing)}; capture it with the at= of "
-            "the target."
+            f"The background was not captured at {', '.join(missing)}. Capture it with the "
+            "target's at=."
         )
 
 

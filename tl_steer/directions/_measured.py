@@ -42,8 +42,8 @@ def measured(activations: Activations, vectors: Mapping[str, Vector], method: st
         shape = activations.site_shapes[name]
         if vector.numel() != math.prod(shape):
             raise MismatchError(
-                f"{name} holds {math.prod(shape)} numbers a token; a vector of "
-                f"{vector.numel()} came."
+                f"{name}: expected a vector of {math.prod(shape)} numbers, got one of "
+                f"{vector.numel()}."
             )
     directions = {
         name: _direction(activations, name, vector, method) for name, vector in vectors.items()

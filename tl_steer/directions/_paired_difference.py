@@ -43,7 +43,7 @@ def require_pairs(activations: Activations, hook_name: str) -> None:
     """
     if not activations.paired or activations.is_positive is None:
         raise DataError(
-            "these texts are not paired. Capture a ContrastSet.pairs([(positive, negative), …]), "
+            "These texts are not paired. Capture a ContrastSet.pairs([(positive, negative), …]), "
             "or use an estimator that needs no pairs, such as mean_difference."
         )
     n_positive = int(activations.is_positive.sum())
@@ -51,7 +51,7 @@ def require_pairs(activations: Activations, hook_name: str) -> None:
     came = activations.counts(hook_name)
     if came != wanted or wanted[0] != wanted[1]:
         raise DataError(
-            f"{hook_name}: {came[0]} positive and {came[1]} negative vectors of {wanted[0]} and "
-            f"{wanted[1]} texts; pairs need one vector a text. Capture with another read than "
-            f"{activations.read}."
+            f"{hook_name}: pairs need one vector a text; got {came[0]} positive and {came[1]} "
+            f"negative vectors of {wanted[0]} and {wanted[1]} texts. Capture with another read "
+            f"than {activations.read}."
         )

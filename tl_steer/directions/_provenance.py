@@ -52,8 +52,8 @@ class Provenance:
             value = getattr(self, part.name)
             if isinstance(value, str) and HALF.search(value):
                 raise DataError(
-                    f"Provenance: {part.name} is {value!r}, with half of a character (a lone "
-                    "surrogate), which no file can hold. Was it cut in the middle?"
+                    f"Provenance: {part.name} is {value!r}, which contains half of a character (a "
+                    "lone surrogate) and cannot be saved. Was it cut in the middle?"
                 )
 
     def as_result_of(self, method: str) -> "Provenance":

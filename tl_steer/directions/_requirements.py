@@ -27,13 +27,13 @@ def require_contrast(activations: Activations, *, at_least: int, method: str) ->
         if not positive or not negative:
             only = "positive" if positive else "negative"
             raise DataError(
-                f"{name}: all {positive + negative} examples are {only}; {method} compares two "
+                f"{name}: all {positive + negative} examples are {only}, and {method} compares two "
                 "classes. Capture a ContrastSet(positive=…, negative=…)."
             )
         if min(positive, negative) < at_least:
             raise DataError(
-                f"{name}: {positive} positive and {negative} negative examples; {method} needs "
-                f"{at_least} of each."
+                f"{name}: {method} needs {at_least} examples of each class, got {positive} "
+                f"positive and {negative} negative."
             )
         require_finite(activations, name)
         _require_varying(activations, name)
@@ -69,6 +69,6 @@ def _require_varying(activations: Activations, name: str) -> None:
         spread, size = (flat - flat.mean(0)).square().sum(), flat.square().sum()
     if not bool(spread > _ROUNDING * size):
         raise DataError(
-            f"{name}: the activations are the same for every text, so that nothing is to be found "
-            "there. Do the texts differ in the tokens that were read?"
+            f"{name}: the activations are the same for every text. Do the texts differ in the "
+            "tokens that were read?"
         )

@@ -24,17 +24,15 @@ def part_along(weights: Vector, difference: Vector, *, hook_name: str) -> Vector
     """
     largest = weights.abs().max()
     if not bool(largest > 0):
-        raise DataError(
-            f"{hook_name}: nothing tells the classes apart there; all weights are zero."
-        )
+        raise DataError(f"{hook_name}: nothing tells the classes apart; all weights are zero.")
     # Divided twice, so that no square of a tiny or huge weight is lost.
     scaled = weights / largest
     unit = scaled / scaled.norm()
     gap = unit @ difference
     if not bool(gap.abs() > _NO_GAP * difference.norm()):
         raise DataError(
-            f"{hook_name}: the means of the classes do not differ along the direction that was "
-            "found, so that it has neither sign nor size. Do the labels fit the texts?"
+            f"{hook_name}: both classes have the same mean along the direction found, so it has "
+            "neither sign nor size. Do the labels fit the texts?"
         )
     along: Vector = gap * unit
     return along

@@ -42,9 +42,9 @@ def save(directions: Mapping[str, Parts], path: AnyPath) -> Path:
     """
     target = Path(path)
     if target.suffix != ".safetensors":
-        raise StorageError(f"{target}: directions are saved as .safetensors files.")
+        raise StorageError(f"{target}: expected a file name that ends with .safetensors.")
     if not directions:
-        raise StorageError(f"{target}: there is no direction to save.")
+        raise StorageError(f"{target}: expected at least one direction to save, got none.")
     about = {
         name: {"scale": scale, "hook_name": hook_name, **asdict(provenance)}
         for name, (_, hook_name, scale, provenance) in directions.items()
@@ -71,7 +71,7 @@ def load(path: AnyPath, make: Callable[..., Made]) -> dict[str, Made]:
         raise FileError(f"{source}: no such file.")
     tensors, metadata = read_tensors(source, _ADVICE, _FOREIGN)
     if _KEY not in metadata:
-        raise FileError(f"{source}: a safetensors file, but not one that tl_steer saved.")
+        raise FileError(f"{source} is a safetensors file, but tl_steer did not save it.")
     where = f"{source}: its description cannot be read"
     header = parsed_object(metadata[_KEY], where)
     version = header.get("format")
@@ -79,16 +79,16 @@ def load(path: AnyPath, make: Callable[..., Made]) -> dict[str, Made]:
         raise FileError(f"{where} (format {version!r}).")
     if version > _FORMAT:
         raise FileError(
-            f"{source}: written in format {version}; this tl_steer reads up to {_FORMAT}. "
-            "Install a newer tl_steer."
+            f"{source} is in format {version}; this tl_steer reads up to {_FORMAT}. Install a "
+            "newer tl_steer."
         )
     described = header.get("directions")
     with naming(source):
         if not isinstance(described, dict):
-            raise FileError("its description is not complete: no directions are in it.")
+            raise FileError("the description is incomplete: it lists no directions.")
         found = {name: _direction(name, about, tensors, make) for name, about in described.items()}
     if not found:
-        raise FileError(f"{source}: there is no direction in it.")
+        raise FileError(f"{source} holds no direction.")
     return found
 
 
@@ -97,20 +97,22 @@ def _direction(
 ) -> Made:
     where = f"its description is not complete: {name}"
     if not isinstance(about, dict) or name not in tensors:
-        raise FileError(f"{where} has no numbers, or nothing is said of them.")
+        raise FileError(f"{where} lacks its numbers or their description.")
     vector = tensors[name]
     if not vector.is_floating_point() or vector.ndim not in (1, 2) or not vector.numel():
         kind = str(vector.dtype).removeprefix("torch.")
-        raise FileError(f"{name}: no direction, but {list(vector.shape)} numbers of type {kind}.")
+        raise FileError(
+            f"{name}: expected a direction, got {list(vector.shape)} numbers of type {kind}."
+        )
     rest = dict(about)
     scale, hook_name = rest.pop("scale", None), rest.pop("hook_name", None)
     model = restored(ModelInfo, rest.pop("model", None), f"{where}, model")
     provenance = restored(Provenance, rest, where, model=model)
     if isinstance(scale, bool) or not isinstance(scale, int | float):
-        raise FileError(f"{where}: its scale is no number.")
+        raise FileError(f"{where}: the scale is not a number.")
     if not isinstance(hook_name, str):
-        raise FileError(f"{where}: no hook name.")
+        raise FileError(f"{where}: the hook name is missing.")
     try:
         return make(vector, hook_name, float(scale), provenance)
     except OverflowError as error:
-        raise FileError(f"{where}: its scale is beyond all numbers.") from error
+        raise FileError(f"{where}: the scale is too large.") from error

@@ -46,8 +46,8 @@ def orthogonalised(*directions: Direction, symmetric: bool = False) -> tuple[Dir
     units = vectors / vectors.norm(dim=1, keepdim=True)
     if float(torch.linalg.svdvals(units).min()) <= _DEPENDENT or len(units) > units.shape[1]:
         raise MismatchError(
-            f"{directions[0].hook_name}: these {len(directions)} directions depend on each other; "
-            "one of them is a sum of the others. Leave it out."
+            f"{directions[0].hook_name}: these {len(directions)} directions are linearly "
+            "dependent. Leave one out."
         )
     own = _nearest(units) if symmetric else _one_after_the_other(units)
     kept = (own * vectors).sum(1, keepdim=True) * own

@@ -62,7 +62,7 @@ class TransportMap:
             tensor = getattr(self, part).detach().to("cpu", torch.float32, copy=True)
             if tensor.shape != self.direction.vector.shape:
                 raise MismatchError(
-                    f"{self.hook_name}: {part} of shape {tuple(tensor.shape)}, a direction of "
+                    f"{self.hook_name}: {part} has shape {tuple(tensor.shape)} and the direction "
                     f"{tuple(self.direction.vector.shape)}; they must be equal."
                 )
             bounds = part in ("low", "high")
@@ -70,7 +70,7 @@ class TransportMap:
                 raise NonFiniteError(f"{self.hook_name}: {part} holds NaN or infinity.")
             object.__setattr__(self, part, tensor)
         if bool((self.low > self.high).any()):
-            raise MismatchError(f"{self.hook_name}: a unit's support ends before it begins.")
+            raise MismatchError(f"{self.hook_name}: the support of a unit ends before it begins.")
 
     @property
     def hook_name(self) -> str:
@@ -154,7 +154,9 @@ def require_support(support: tuple[float, float] | None) -> None:
         SteerError: Saying what would be.
     """
     if support is not None and not 0 <= support[0] < support[1] <= 1:
-        raise SteerError(f"support={support}: two quantiles such as (0, 1), the lower first.")
+        raise SteerError(
+            f"support={support}: expected two quantiles, the lower first, such as (0, 1)."
+        )
 
 
 def _fit(

@@ -20,14 +20,14 @@ def at_rest(vector: Vector, hook_name: str) -> Vector:
     """
     if not vector.ndim or not vector.numel():
         raise MismatchError(
-            f"{hook_name}: a vector of shape {tuple(vector.shape)} came; a direction has as many "
-            "numbers as a token's activation there."
+            f"{hook_name}: expected as many numbers as a token's activation has there, got a "
+            f"vector of shape {tuple(vector.shape)}."
         )
     own = vector.detach().to(device="cpu", dtype=torch.float32, copy=True)
     if not bool(torch.isfinite(own).all()):
         raise NonFiniteError(
-            f"{hook_name}: a direction of {int((~torch.isfinite(own)).sum())} non-finite numbers. "
-            "Look for NaN in the activations it was computed from."
+            f"{hook_name}: {int((~torch.isfinite(own)).sum())} numbers of the direction are NaN or "
+            "infinite. Look for NaN in the activations that it was computed from."
         )
     return own
 
@@ -39,7 +39,9 @@ def require_norm(scale: float, hook_name: str) -> None:
         NonFiniteError: With the hook point.
     """
     if not 0 <= scale < float("inf"):
-        raise NonFiniteError(f"{hook_name}: {scale} is no norm of activations.")
+        raise NonFiniteError(
+            f"{hook_name}: expected the norm of activations as the scale, got {scale}."
+        )
 
 
 def without_rounding(difference: Tensor, size: float) -> Tensor:

@@ -62,8 +62,8 @@ def _vector(name: str, moments: ClassMoments, shrinkage: float) -> Vector:
     scatter = positive.scatter + negative.scatter
     if not bool(scatter.any()):
         raise DataError(
-            f"{name}: the activations are the same for every text of a class, so that there is "
-            "nothing to whiten; mean_difference says all there is."
+            f"{name}: the activations are the same for every text of a class, so there is nothing "
+            "to whiten. Use mean_difference."
         )
     covariance = scatter / (positive.count + negative.count - 2)
     shrunk = shrunk_covariance(covariance.numpy(), shrinkage=shrinkage)

@@ -91,8 +91,7 @@ class Add:
         if dose is not None:
             if strength is not None:
                 raise SteerError(
-                    f"Add(…, {strength!r}, dose={dose!r}): a strength and a dose are two ways to "
-                    "say how much. Give one of them."
+                    f"Add(…, {strength!r}, dose={dose!r}): give a strength or a dose, not both."
                 )
             strength = strengths_for(self.directions, dose)
         object.__setattr__(self, "strength", 1.0 if strength is None else strength)
@@ -105,8 +104,8 @@ class Add:
         n_rows = rows_of(self.strength)
         if len(self.directions) > 1 and n_rows not in (None, len(self.directions)):
             raise MismatchError(
-                f"{len(self.directions)} directions and {n_rows} strengths: one for each row means "
-                "as many of both."
+                f"Got {len(self.directions)} directions and {n_rows} strengths. Give one of each "
+                "for every row."
             )
         if isinstance(strength, Numbers):
             self._require_finite(strength)
@@ -116,7 +115,8 @@ class Add:
         if not bool(torch.isfinite(strength.values.abs().max() * largest)):
             raise NonFiniteError(
                 f"{self.hook_name}: strength {self.strength!r} times a direction of norm "
-                f"{max(each.norm for each in self.directions):.3g} is beyond float32. Lower it."
+                f"{max(each.norm for each in self.directions):.3g} is beyond float32. Lower the "
+                "strength."
             )
 
     @cached_property

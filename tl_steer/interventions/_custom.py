@@ -88,15 +88,15 @@ class Custom:
     def _check(self, found: Any, acts: Tensor) -> None:
         if not isinstance(found, Tensor) or not _alike(found, acts):
             raise SteerError(
-                f"{self.at}: the function {self.function!r} returned {_described(found)}; "
-                f"{_described(acts)} is wanted, like what it was given. Does it return its result?"
+                f"{self.at}: the function {self.function!r} returned {_described(found)}. Return "
+                f"{_described(acts)}, like its input. Does it return its result?"
             )
         if self.debug:
             wrong = found.isnan() | (found.isinf() & acts.isfinite())
             if bool(wrong.any()):
                 raise NonFiniteError(
-                    f"{self.at}: the function {self.function!r} returned {int(wrong.sum())} "
-                    f"non-finite numbers of {found.numel()}."
+                    f"{self.at}: {int(wrong.sum())} of the {found.numel()} numbers that the "
+                    f"function {self.function!r} returned are NaN or infinite."
                 )
 
 

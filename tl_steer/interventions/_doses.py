@@ -47,8 +47,8 @@ def strengths_for(directions: Sequence[Direction], dose: Doses) -> float | list[
         return [directions[0].strength_for(dose=each) for each in doses]
     if numbers.n_rows not in (None, len(directions)):
         raise MismatchError(
-            f"{len(directions)} directions and {numbers.n_rows} doses: one for each row means as "
-            "many of both."
+            f"Got {len(directions)} directions and {numbers.n_rows} doses. Give one of each for "
+            "every row."
         )
     doses *= len(directions) // len(doses)
     return [d.strength_for(dose=each) for d, each in zip(directions, doses, strict=True)]
@@ -62,8 +62,8 @@ def warn_if_large(dose: float, hook_name: str) -> None:
     """
     if dose > LARGE * (1 + 1e-4) and site_of(hook_name).startswith("hook_resid"):
         warnings.warn(
-            f"{hook_name}: dose {dose:.2g} adds {dose:.2g} times the activations' norm. Above "
-            f"about {LARGE} text tends to fall apart; 0.1 to 0.3 is usual.",
+            f"{hook_name}: dose {dose:.2g} adds {dose:.2g} times the activations' norm. Text "
+            f"usually breaks above about {LARGE}; 0.1 to 0.3 is usual.",
             LargeDoseWarning,
             stacklevel=_level_of_the_caller(),
         )

@@ -107,11 +107,11 @@ class Emphasize:
         object.__setattr__(self, "at", name)
         order_of(name)
         if not name.endswith(_SCORES):
-            raise HookNameError(
-                f'{name!r}: attention is emphasised at its scores, "blocks.7.{_SCORES}".'
-            )
+            raise HookNameError(f'{name!r}: expected attention scores, "blocks.7.{_SCORES}".')
         if self.heads is not None and not len(self.heads):
-            raise HookNameError(f"{self.at}: no head was named; None means all of them.")
+            raise HookNameError(
+                f"{self.at}: expected at least one head, got none. For all heads, write heads=None."
+            )
         as_strength(self.strength, hook_name=name)
         object.__setattr__(self, "scope", as_scope(self.scope))
         object.__setattr__(self, "keys", Keys(self.keys).scope)
@@ -135,7 +135,7 @@ class Emphasize:
 
         def emphasize(scores: Tensor, strength: Tensor, context: Context | None) -> Tensor:
             if context is None:
-                raise SteerError("attention cannot be emphasised without knowing the text.")
+                raise SteerError("Emphasize needs to know the text, and this pass came without it.")
             marked = context.mask(keys).to(scores.device)[:, :, None]
             # Masked scores are -inf, or the lowest number that there is.
             seen = scores > torch.finfo(scores.dtype).min / 2

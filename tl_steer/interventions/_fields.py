@@ -48,8 +48,8 @@ def with_strength(intervention: Any, strength: Strength) -> Any:
     """
     if not is_dataclass(intervention) or isinstance(intervention, type):
         raise SteerError(
-            f"{type(intervention).__name__} cannot be had at another strength. Make it a frozen "
-            "dataclass with a field strength."
+            f"{type(intervention).__name__} cannot change its strength. Make it a frozen dataclass "
+            "with a field strength."
         )
     inner = wrapped(intervention)
     if inner is not None:

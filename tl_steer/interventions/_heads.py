@@ -52,11 +52,11 @@ class OnHeads:
         object.__setattr__(self, "heads", heads)
         if site_of(self.hook_name) not in _SITES:
             raise MismatchError(
-                f"{self.hook_name} has no heads; OnHeads acts at {', '.join(_SITES)}."
+                f"{self.hook_name} has no heads. OnHeads acts at {', '.join(_SITES)}."
             )
         if not heads or len(set(heads)) < len(heads) or min(heads) < 0:
             raise MismatchError(
-                f"{self.hook_name}: heads={list(heads)}; give some numbers of heads, from 0, each "
+                f"{self.hook_name}: heads={list(heads)}: expected numbers of heads, from 0, each "
                 "once."
             )
         for head in heads:
@@ -86,8 +86,8 @@ class OnHeads:
         n_heads = site_shape(model, self.hook_name)[0]
         if max(self.heads) >= n_heads:
             raise MismatchError(
-                f"{self.hook_name}: there is no head {max(self.heads)}; this model has heads 0 to "
-                f"{n_heads - 1} there."
+                f"{self.hook_name}: no head {max(self.heads)}; this model has heads 0 to "
+                f"{n_heads - 1}."
             )
 
     def edit(self) -> Edit:
@@ -110,8 +110,7 @@ def _of_head(value: Any, head: int, name: str) -> Any:
     if isinstance(value, Direction):
         if head >= len(value.vector) or value.vector.ndim != 2:
             raise MismatchError(
-                f"{name}: there is no head {head} in a direction of shape "
-                f"{tuple(value.vector.shape)}."
+                f"{name}: no head {head} in a direction of shape {tuple(value.vector.shape)}."
             )
         return replace(value, vector=value.vector[head])
     if isinstance(value, TransportMap):
@@ -119,8 +118,8 @@ def _of_head(value: Any, head: int, name: str) -> Any:
         return replace(value, direction=_of_head(value.direction, head, name), **units)
     if isinstance(value, LeaceEraser | Conceptor):
         raise MismatchError(
-            f"{name}: {type(value).__name__.lower()} was fitted on all heads together, and cannot "
-            "act on one of them."
+            f"{name}: this {type(value).__name__} was fitted on all heads together and cannot act "
+            "on one."
         )
     if isinstance(value, list | tuple) and all(isinstance(each, Direction) for each in value):
         return tuple(_of_head(each, head, name) for each in value)

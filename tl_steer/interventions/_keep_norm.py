@@ -40,8 +40,8 @@ class KeepNorm:
         """Refuse what has no norm."""
         if self.hook_name.endswith(ATTENTION_SITES):
             raise MismatchError(
-                f"{self.hook_name} holds no vector a token, and so no norm to keep. Use the "
-                "intervention without KeepNorm there."
+                f"{self.hook_name} has no vector a token, so there is no norm to keep. Leave "
+                "KeepNorm out."
             )
 
     @property

@@ -29,11 +29,11 @@ def place_of(directions: Sequence[Direction], at: Place | None) -> str:
     names = {each.hook_name for each in directions}
     if not names or (at is None and len(names) > 1):
         raise MismatchError(
-            f"directions of {len(names)} hook points ({', '.join(sorted(names))}); one map acts at "
-            "one. Take them from there, or say with at= where they belong."
+            f"Got directions of {len(names)} hook points ({', '.join(sorted(names))}); one "
+            "intervention acts at one. Take them all from there, or say with at= where to act."
         )
     if len({each.vector.shape for each in directions}) != 1:
-        raise MismatchError("directions of different shapes cannot be used in one map.")
+        raise MismatchError("Directions of different shapes cannot be used in one intervention.")
     first = directions[0]
     if at is None:
         name = first.hook_name

@@ -94,7 +94,7 @@ class Rotate:
         rest = second - (first @ second) * first
         if float(rest.norm()) <= _PARALLEL:
             raise MismatchError(
-                f"{self.hook_name}: the two directions are parallel and span no plane. Give "
+                f"{self.hook_name}: the two directions are parallel, so they span no plane. Give "
                 "another one for plane=."
             )
         return first.float(), (rest / rest.norm()).float()

@@ -66,7 +66,7 @@ class SetProjection:
         unit_of(self.direction)
         low, high = _interval(self.value, name)
         if math.isnan(low) or math.isnan(high) or low == math.inf or high == -math.inf:
-            raise NonFiniteError(f"{name}: no projection can be set to {self.value}.")
+            raise NonFiniteError(f"{name}: cannot set a projection to {self.value}.")
         if low > high:
             raise SteerError(f"{name}: the interval {self.value} ends before it begins.")
         as_strength(self.strength, hook_name=name)
@@ -103,5 +103,5 @@ def _interval(value: Any, name: str) -> tuple[float, float]:
         return float(low), float(high)
     except (TypeError, ValueError) as error:
         raise SteerError(
-            f"{name}: a projection is one number, or an interval (low, high); {value!r} came."
+            f"{name}: expected one number or an interval (low, high), got {value!r}."
         ) from error

@@ -46,7 +46,9 @@ class AttendsTo:
         """Take a scope, one pattern or layer or several, and heads; all of them by default."""
         object.__setattr__(self, "attention", Attention(keys, at, heads, strongest=strongest))
         if not 0 <= above < 1:
-            raise SteerError(f"AttendsTo, above={above:.4g}: a share from 0 to under 1, e.g. 0.2.")
+            raise SteerError(
+                f"AttendsTo: expected above from 0 to below 1, such as 0.2; got {above:.4g}."
+            )
         object.__setattr__(self, "above", above)
 
     def __call__(self, context: Context) -> TokenMask:

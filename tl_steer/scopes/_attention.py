@@ -58,10 +58,12 @@ class Attention:
         for name in names:
             order_of(name)
             if not name.endswith(_PATTERN):
-                raise HookNameError(f'{name!r}: a pattern is wanted, "blocks.7.{_PATTERN}".')
+                raise HookNameError(
+                    f'{name!r}: expected an attention pattern, such as "blocks.7.{_PATTERN}".'
+                )
         numbers = None if heads is None else one_by_one((heads,))
         if not names or numbers == ():
-            raise HookNameError("Attention at no hook point, or of no head, is none; name some.")
+            raise HookNameError("Expected at least one attention pattern and one head, got none.")
         object.__setattr__(self, "keys", Keys(keys))
         object.__setattr__(self, "at", names)
         object.__setattr__(self, "heads", numbers)
@@ -86,7 +88,7 @@ class Attention:
         """``Float[Tensor, "batch head pos"]``."""
         if pattern.shape[-1] != keys.shape[-1]:
             raise MismatchError(
-                f"{name}: {pattern.shape[-1]} tokens are attended to, and {keys.shape[-1]} are "
+                f"{name}: {pattern.shape[-1]} tokens are attended to, but {keys.shape[-1]} are "
                 "known. Caches of a fixed or sliding length are not supported here."
             )
         if self.heads is not None:

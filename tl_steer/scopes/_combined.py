@@ -43,8 +43,8 @@ class AllOf:
         object.__setattr__(self, "scopes", _several(scopes, "AllOf"))
         if any(map(leaves_prompt, self.scopes)) and any(map(stays_in_prompt, self.scopes)):
             raise SteerError(
-                f"{self!r} marks nothing: no token is of the prompt and generated at once. "
-                "AnyOf(…) marks what one of several scopes does."
+                f"{self!r} marks nothing: no token is both of the prompt and generated. For tokens "
+                "that any of several scopes marks, use AnyOf(…)."
             )
 
     def __call__(self, context: Context) -> TokenMask:
@@ -138,5 +138,5 @@ def stays_in_prompt(scope: Scope) -> bool:
 def _several(given: tuple[Any, ...], name: str) -> tuple[Scope, ...]:
     scopes = one_by_one(given)
     if not scopes:
-        raise SteerError(f"{name}() of no scopes marks nothing; give at least one.")
+        raise SteerError(f"{name}() marks nothing. Give at least one scope.")
     return tuple(as_scope(scope) for scope in scopes)

@@ -45,8 +45,8 @@ class CosineAbove:
         _ = self.direction.unit
         if abs(self.above) > 1 + _ROUNDING:
             raise SteerError(
-                f"CosineAbove, above={self.above:.4g}: a cosine is from -1 to 1. "
-                "ProjectionAbove(…) compares projections, in activation units."
+                f"CosineAbove: expected above from -1 to 1, got {self.above:.4g}. To compare "
+                "projections, in activation units, use ProjectionAbove(…)."
             )
 
     @property
@@ -136,6 +136,6 @@ _ROUNDING = 1e-3
 def _require_same_shape(direction: Direction, acts: Acts) -> None:
     if acts.shape[2:] != direction.vector.shape:
         raise MismatchError(
-            f"{direction.hook_name} holds numbers of shape {tuple(acts.shape[2:])} a token, the "
-            f"condition's direction {tuple(direction.vector.shape)}. Is it of another model?"
+            f"{direction.hook_name} has shape {tuple(acts.shape[2:])} a token, the condition's "
+            f"direction {tuple(direction.vector.shape)}. Is it of another model?"
         )

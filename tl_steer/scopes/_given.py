@@ -22,7 +22,5 @@ def bounds(start: int | None, stop: int | None, what: str) -> tuple[int, int | N
     same_side = stop is not None and (first < 0) == (stop < 0)
     if stop == 0 or (same_side and stop is not None and stop <= first):
         advice = "; to go on to the end, leave stop out" if stop == 0 and first < 0 else ""
-        raise SteerError(
-            f"{what}({first}, {stop}): there is nothing from {first} to before {stop}{advice}."
-        )
+        raise SteerError(f"{what}({first}, {stop}) is empty: it ends before it begins{advice}.")
     return first, stop

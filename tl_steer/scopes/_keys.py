@@ -33,8 +33,8 @@ class Keys:
         object.__setattr__(self, "scope", as_scope(scope))
         if reads_of(self.scope):
             raise SteerError(
-                f"{self.scope!r} reads activations, and so cannot choose what is attended to. Use "
-                "a scope of text or positions, such as Keywords(...) or prompt."
+                f"{self.scope!r} reads activations, so it cannot choose what is attended to. Use a "
+                "scope of text or positions, such as Keywords(…) or prompt."
             )
 
     def __call__(self, context: Context) -> KeyMask:

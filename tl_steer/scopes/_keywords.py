@@ -134,9 +134,7 @@ class Keywords:
         """Take words, or phrases of several words; or one list of them."""
         several = one_by_one(words)
         if not several or not all(word.strip() for word in several):
-            raise SteerError(
-                f"Keywords{several!r}: give at least one word, and none that is empty."
-            )
+            raise SteerError(f"Keywords{several!r}: expected at least one word, and no empty one.")
         object.__setattr__(self, "words", several)
         object.__setattr__(self, "whole_words", whole_words)
         object.__setattr__(self, "ignore_case", ignore_case)
@@ -199,5 +197,5 @@ def _compiled(pattern: Any) -> "re.Pattern[str] | regex.Pattern":
         return re.compile(text)
     except re.error as error:
         raise SteerError(
-            f"{pattern!r} is no regular expression ({error}); for plain words use Keywords(...)."
+            f"{pattern!r} is not a regular expression ({error}). For plain words, use Keywords(…)."
         ) from error

@@ -33,8 +33,8 @@ class NthGenerated:
         numbers = one_by_one(which)
         if not numbers or min(numbers) < 0:
             raise SteerError(
-                f"NthGenerated{numbers!r}: give numbers from 0 on, which is the first generated "
-                "one."
+                f"NthGenerated{numbers!r}: expected numbers from 0, which is the first generated "
+                "token."
             )
         object.__setattr__(self, "which", numbers)
 

@@ -58,8 +58,8 @@ class PerPrompt:
         if fires is None:
             if context.past:
                 raise SteerError(
-                    f"{self!r} was switched on after the prompt was read, and so does not know "
-                    "it. Begin the text anew, with it on."
+                    f"{self!r} was switched on after the prompt was read, so it does not know the "
+                    "prompt. Begin the text again with it on."
                 )
             require_whole_prompt(context, self)
             acts = context.read(self.condition.direction.hook_name)

@@ -108,7 +108,9 @@ def as_scope(scope: Scope | slice) -> Scope:
     """
     if isinstance(scope, slice):
         if scope.step not in (None, 1):
-            raise SteerError(f"{scope}: a scope takes every token between its bounds, so no step.")
+            raise SteerError(
+                f"{scope}: a scope covers every token between its bounds, so it takes no step."
+            )
         return Positions(scope.start or 0, scope.stop)
     _require_scope(scope)
     return scope
@@ -117,16 +119,16 @@ def as_scope(scope: Scope | slice) -> Scope:
 def _require_scope(scope: object) -> None:
     if isinstance(scope, type):
         raise SteerError(
-            f"{scope.__name__} is a class, not a scope: make one, {scope.__name__}(…)."
+            f"Expected a scope, got the class {scope.__name__}. Make one: {scope.__name__}(…)."
         )
     if not callable(scope):
-        raise SteerError(f"{scope!r} is not a scope. {instead_of_scope(scope)}")
+        raise SteerError(f"Expected a scope, got {scope!r}. {instead_of_scope(scope)}")
     try:
         hash(scope)
     except TypeError:
         raise SteerError(
             f"{scope!r} cannot be hashed, and scopes are told apart by their hash. Make it a "
-            "@dataclass(frozen=True), with tuples in place of lists."
+            "@dataclass(frozen=True) with tuples in place of lists."
         ) from None
     try:
         takes = signature(scope)
@@ -136,5 +138,5 @@ def _require_scope(scope: object) -> None:
         takes.bind(None)
     except TypeError:
         raise SteerError(
-            f"{scope!r} takes {takes}; a scope is called with one argument, the context."
+            f"{scope!r} takes {takes}. A scope takes one argument, the context."
         ) from None

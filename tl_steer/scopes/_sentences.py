@@ -38,7 +38,7 @@ class Sentences:
         """Take numbers, or a list of them."""
         numbers = one_by_one(which)
         if not numbers:
-            raise SteerError("Sentences() of no number marks nothing; 0 is the first one.")
+            raise SteerError("Sentences() marks nothing. Give numbers from 0, the first sentence.")
         object.__setattr__(self, "which", numbers)
         object.__setattr__(self, "of_generated", of_generated)
 

@@ -107,14 +107,14 @@ def _scored(condition: Condition, activations: Activations) -> tuple[np.ndarray,
     if differs or vectors.shape[1:] != direction.vector.shape:
         widths = f"{tuple(direction.vector.shape)} numbers, not {tuple(vectors.shape[1:])}"
         raise MismatchError(
-            f"{name}: the direction is not of the model that these activations are of "
+            f"{name}: the direction and the activations are of different models "
             f"({differs or widths}). Capture the texts on the direction's own model."
         )
     positive = activations.classes(name).numpy()
     if positive.all() or not positive.any():
         raise DataError(
-            f"{name}: {int(positive.sum())} positive and {int((~positive).sum())} negative "
-            "examples; a threshold takes some of both."
+            f"{name}: a threshold needs examples of both classes, got {int(positive.sum())} "
+            f"positive and {int((~positive).sum())} negative."
         )
     if not bool(torch.isfinite(vectors).all()):
         raise NonFiniteError(f"{name}: the activations hold NaN or infinity.")

@@ -23,6 +23,6 @@ def require_whole_prompt(context: Context, asks: object) -> None:
         whole = known.shape[1] >= columns
     if not whole:
         raise SteerError(
-            f"{asks} asks for the whole prompt, but only the first {known.shape[1]} tokens of it "
-            "have been read. Read it in one pass (prefill_chunk_size=None)."
+            f"{asks} needs the whole prompt, but only its first {known.shape[1]} tokens have been "
+            "read. Read it in one pass (prefill_chunk_size=None)."
         )

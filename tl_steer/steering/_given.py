@@ -28,5 +28,8 @@ def as_steering(given: SteeringLike) -> Steering:
     if isinstance(given, Steering):
         return given
     if isinstance(given, Sequence) and not given:
-        raise SteerError("no intervention came; give one, or leave the steering out.")
+        raise SteerError(
+            "Expected at least one intervention, got none. To steer nothing, leave the steering "
+            "out."
+        )
     return Steering(*given) if isinstance(given, Sequence) else Steering(given)

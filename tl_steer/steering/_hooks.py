@@ -196,8 +196,8 @@ def _checked(context: Context, scope: Scope, acts: Tensor, name: str) -> Tensor:
     if not is_tensor or mask.shape != acts.shape[:2] or mask.dtype != torch.bool:
         came = f"{mask.dtype} of shape {tuple(mask.shape)}" if is_tensor else type(mask).__name__
         raise SteerError(
-            f"{name}: the scope {scope!r} returned {came}; a bool mask of shape "
-            f"{tuple(acts.shape[:2])} (batch, position) is wanted."
+            f"{name}: the scope {scope!r} returned {came}. Return a bool mask of shape "
+            f"{tuple(acts.shape[:2])} (batch, position)."
         )
     checked: Tensor = mask.to(acts.device)
     return checked

@@ -40,13 +40,12 @@ def divided(
     places = [each.hook_name for each in found]
     if len({*places}) < len(places):
         raise MismatchError(
-            f"at_layers: expected one direction a hook point, got {', '.join(places)}. Several at "
-            "one hook point are interventions of their own: Steering(Add(one), Add(other))."
+            f"at_layers: expected one direction a hook point, got {', '.join(places)}. For several "
+            "at one hook point, write Steering(Add(one), Add(other))."
         )
     if strength is not None and dose is not None:
         raise SteerError(
-            f"at_layers(…, {strength!r}, dose={dose!r}): a strength and a dose are two ways to say "
-            "how much. Give one of them."
+            f"at_layers(…, {strength!r}, dose={dose!r}): give a strength or a dose, not both."
         )
     if dose is None:
         kind, total = "strength", 1.0 if strength is None else strength

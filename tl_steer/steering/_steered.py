@@ -67,7 +67,7 @@ class Steered:
             SteerError: When this block is entered already, or another thread or task has the model.
         """
         if self._board is not None:
-            raise SteerError("this block is already entered; make another with steer(...).")
+            raise SteerError("This block is already entered. Make another with steer(…).")
         let_go = hold(self.model)
         try:
             self._start()
@@ -121,7 +121,7 @@ class Steered:
             steering: The same interventions, with the settings of the rows that go on.
         """
         if self._board is None:
-            raise SteerError("this block is not entered; there is no pass to go on from.")
+            raise SteerError("This block is not entered, so there is no pass to go on from.")
         if self._timeline is not None:
             self._timeline.select(index, n_rows=steering.n_rows)
         self._board.show(steering.active)
@@ -154,8 +154,8 @@ class Steered:
             follows = self._timeline is not None or steering.timeline() is None
             if not follows or not set(what_is_read(steering.active)) <= set(self._reads):
                 raise SteerError(
-                    "this block did not prepare for a strength that follows the text or the "
-                    "model's state; end it and begin another one with that strength."
+                    "This block was not prepared for a strength that depends on the text or the "
+                    "activations. End it, and begin a new one with that strength."
                 )
             self._board.show(steering.active)
         self.steering = steering

@@ -117,7 +117,7 @@ class Steering:
         counts = {n_rows(each) for each in self.interventions.values()} - {None}
         if len(counts) > 1:
             raise MismatchError(
-                f"interventions with settings for {' and '.join(map(str, counts))} rows cannot act "
+                f"Interventions with settings for {' and '.join(map(str, counts))} rows cannot act "
                 "on one batch."
             )
         return counts.pop() if counts else None
@@ -162,14 +162,14 @@ class Steering:
                 require_readable(model, name)
                 if passes_before(model, each.hook_name, name):
                     raise MismatchError(
-                        f"{each.hook_name}: what happens there depends on {name}, which comes "
-                        "later in the pass. Read at the same hook point or an earlier one."
+                        f"{each.hook_name}: the edit there depends on {name}, which comes later in "
+                        "the pass. Read at the same hook point or an earlier one."
                     )
                 for other in self.active:
                     if passes_before(model, other.hook_name, name):
                         raise MismatchError(
-                            f"{name} is read to decide what happens at {each.hook_name}, but "
-                            f"{other.hook_name} is changed before, so that steering would see its "
+                            f"What happens at {each.hook_name} depends on {name}, but "
+                            f"{other.hook_name} is changed before that, so steering would see its "
                             "own effect. Read at or before the first hook point that is changed."
                         )
 
@@ -233,7 +233,7 @@ class Steering:
         for name in names:
             if name not in self.interventions:
                 have = ", ".join(self.interventions)
-                raise SteerError(f"{name!r} is none of this steering's interventions: {have}.")
+                raise SteerError(f"No intervention is called {name!r}. Available: {have}.")
         return frozenset(names)
 
     @staticmethod

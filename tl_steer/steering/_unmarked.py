@@ -66,7 +66,7 @@ class Marked:
                 f"{_shown(scope)} marked no token. {_look_at(scope)}" for scope in never
             )
             warnings.warn(
-                f"{told} Nothing was done with {'it' if len(never) == 1 else 'them'} in this run.",
+                f"{told} {'It' if len(never) == 1 else 'They'} steered nothing in this run.",
                 UnmarkedScopeWarning,
                 stacklevel=_frames_of_ours(),
             )

@@ -56,8 +56,8 @@ class Ellipsoid:
         """Refuse parts that do not belong together."""
         if not len(self.whitening) or self.whitening.shape[1] != len(self.mean):
             raise MismatchError(
-                f"{self.hook_name}: a whitening of shape {tuple(self.whitening.shape)} and a mean "
-                f"of {len(self.mean)} numbers; as many columns as numbers are wanted."
+                f"{self.hook_name}: the whitening has shape {tuple(self.whitening.shape)} and the "
+                f"mean {len(self.mean)} numbers; give as many columns as numbers."
             )
         if not bool(self.mean.isfinite().all() and self.whitening.isfinite().all()):
             raise NonFiniteError(f"{self.hook_name}: an ellipsoid holds NaN or infinity.")
@@ -100,17 +100,17 @@ class Ellipsoid:
         """
         if not (0 < components < 1 or (components >= 1 and components == int(components))):
             raise SteerError(
-                f"components={components}: a whole number from 1 on, or a share of the variance "
-                "between 0 and 1."
+                f"components={components}: expected a whole number of at least 1, or a share of "
+                "the variance between 0 and 1."
             )
         if not (positive or negative):
-            raise SteerError("an ellipsoid of neither class holds nothing; ask for one or both.")
+            raise SteerError("Expected one class or both for the ellipsoid, got neither.")
         _warn_of_averages(activations)
         everything, target = _moments(activations, hook_name, positive, negative)
         axes = _axes(activations, hook_name, everything, components)
         if target.count <= len(axes):
             raise DataError(
-                f"{hook_name}: {target.count} vectors do not fix an ellipsoid of {len(axes)} "
+                f"{hook_name}: {target.count} vectors are too few for an ellipsoid of {len(axes)} "
                 "dimensions. Capture several times as many, or ask for fewer components."
             )
         covariance = axes @ target.covariance @ axes.T
@@ -142,8 +142,8 @@ class Ellipsoid:
         """
         if prod(vectors.shape[1:]) != len(self.mean):
             raise MismatchError(
-                f"{self.hook_name}: vectors of shape {tuple(vectors.shape)} came; each needs "
-                f"{len(self.mean)} numbers."
+                f"{self.hook_name}: expected vectors of {len(self.mean)} numbers, got shape "
+                f"{tuple(vectors.shape)}."
             )
         whitened = (vectors.detach().cpu().flatten(1).double() - self.mean) @ self.whitening.T
         return whitened.square().sum(-1)
@@ -166,7 +166,7 @@ def _moments(
         return everything, everything
     counts = activations.counts(name)
     if not (counts[0] and positive) and not (counts[1] and negative):
-        raise DataError(f"{name}: there is no text of the class that is to be inside.")
+        raise DataError(f"{name}: there is no text of the class that should be inside.")
     if not all(counts):
         everything = Moments.of(activations[name])
         return everything, everything
@@ -185,10 +185,12 @@ def _axes(
     if asked > most:
         raise DataError(
             f"{name}: {everything.count} vectors of {len(everything.mean)} numbers have {most} "
-            f"principal components; {asked} were asked for."
+            f"principal components, but {asked} were asked for."
         )
     if not bool(everything.scatter.diagonal().sum() > 0):
-        raise DataError(f"{name}: the activations are all the same; they have no principal axes.")
+        raise DataError(
+            f"{name}: the activations are all the same, so they have no principal axes."
+        )
     if everything.count < len(everything.mean) and not activations.kept_moments:
         # Cheaper than from the covariance. Of the solvers, "full" has no chance in it.
         fitted = PCA(n_components=asked, svd_solver="full").fit(
@@ -204,8 +206,8 @@ def _axes(
 def _warn_of_averages(activations: Activations) -> None:
     if activations.read.startswith("MeanOfTokens"):
         warnings.warn(
-            "these activations are averages over tokens, which vary less than tokens do; most "
-            "tokens would be outside of their ellipsoid, and get no strength. Capture with "
+            "These activations are averages over tokens, which vary less than single tokens: most "
+            "tokens would fall outside their ellipsoid and get no strength. Capture with "
             "read=EveryToken().",
             AveragesWarning,
             stacklevel=3,

@@ -50,7 +50,7 @@ class WithinDistribution:
         _ = self.direction.unit
         if self.direction.vector.numel() != len(self.ellipsoid.mean):
             raise MismatchError(
-                f"the direction has {self.direction.vector.numel()} numbers, the ellipsoid at "
+                f"The direction has {self.direction.vector.numel()} numbers and the ellipsoid at "
                 f"{self.ellipsoid.hook_name} {len(self.ellipsoid.mean)}; they must be equal."
             )
 
@@ -65,7 +65,8 @@ class WithinDistribution:
         differs = self.ellipsoid.model.difference(model_info(model))
         if differs:
             raise MismatchError(
-                f"{hook_name}: the ellipsoid was fitted on another model ({differs}). Fit it here."
+                f"{hook_name}: the ellipsoid was fitted on another model ({differs}). Fit it on "
+                "this one."
             )
 
     @cached_property

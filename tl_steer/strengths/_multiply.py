@@ -42,13 +42,13 @@ class Multiply:
     def __init__(self, *factors: Strength) -> None:
         """Take strengths of any kind."""
         if not factors:
-            raise SteerError("Multiply() of no strengths; give at least one.")
+            raise SteerError("Multiply() needs at least one strength.")
         object.__setattr__(self, "factors", factors)
         _ = self._prepared
         counts = {rows_of(each) for each in factors} - {None}
         if len(counts) > 1:
             raise MismatchError(
-                f"strengths for {' and '.join(map(str, counts))} rows cannot be multiplied; give "
+                f"Strengths for {' and '.join(map(str, counts))} rows cannot be multiplied. Give "
                 "as many of each."
             )
 

@@ -70,12 +70,12 @@ class ProbeGated:
         _ = self.probe.unit, self._product
         if self.full_at == self.none_at:
             raise SteerError(
-                f"ProbeGated: full_at and none_at are both {self.full_at}; "
-                "nothing lies between them."
+                f"ProbeGated: full_at and none_at are both {self.full_at}. Give two different "
+                "numbers."
             )
         if self.massive is not None and not self.massive > 1:
             raise SteerError(
-                f"ProbeGated: massive={self.massive}: a multiple of the mean norm, over 1, or None."
+                f"ProbeGated: expected massive over 1, in mean norms, or None; got {self.massive}."
             )
         object.__setattr__(self, "over", as_scope(self.over))
 
@@ -109,7 +109,7 @@ class ProbeGated:
         if positive == negative:
             raise DataError(
                 f"{direction.hook_name}: both classes have their mean at {positive:.3g} along the "
-                "probe, so that it cannot tell them apart."
+                "probe, so it cannot tell them apart."
             )
         full_at, none_at = (positive, negative) if towards_negative else (negative, positive)
         return cls(
@@ -139,8 +139,8 @@ class ProbeGated:
         self.probe.check_fits(model)
         if self.massive is not None and self.probe.scale == 0:
             raise MismatchError(
-                f"{self.probe.hook_name}: the mean norm of the probe's activations is not known, "
-                "so that massive ones cannot be told; use massive=None."
+                f"{self.probe.hook_name}: the probe does not know the mean norm of its "
+                "activations, so massive ones cannot be told. Use massive=None."
             )
 
     @cached_property

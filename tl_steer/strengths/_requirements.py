@@ -11,6 +11,6 @@ def require_same_place(owner: object, mine: str, asked: str) -> None:
     """
     if mine != asked:
         raise MismatchError(
-            f"{asked}: {type(owner).__name__} looks at the activations that are about to be "
-            f"changed, and was made for those of {mine}. Use it there."
+            f"{asked}: this {type(owner).__name__} was made for the activations of {mine}. Use it "
+            "there."
         )

@@ -193,7 +193,7 @@ def _number(function: Callable[[int], float], index: int) -> float:
         number = float(found)
     except (TypeError, ValueError, RuntimeError) as error:
         raise SteerError(
-            f"ByIndex: the function returned {found!r} for index {index}; a number is wanted."
+            f"ByIndex: expected a number from the function, got {found!r} for index {index}."
         ) from error
     if not math.isfinite(number):
         raise NonFiniteError(f"ByIndex: the function returned {number} for index {index}.")

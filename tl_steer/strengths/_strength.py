@@ -61,17 +61,18 @@ def as_strength(strength: Any, *, hook_name: str) -> Numbers | StrengthFunction:
         function: StrengthFunction = strength
         return function
     if isinstance(strength, Tensor) and (strength.is_complex() or strength.dtype == torch.bool):
-        raise SteerError(f"{hook_name}: expected a strength, got {strength.dtype}; give numbers.")
+        raise SteerError(f"{hook_name}: expected a strength, got {strength.dtype}. Give numbers.")
     try:
         values = torch.as_tensor(strength, dtype=torch.float32).detach().cpu()
     except (TypeError, ValueError, RuntimeError) as error:
         raise SteerError(
-            f"{hook_name}: {strength!r} is no strength; give a number, one for each row, or a "
-            "function of the activations and the context."
+            f"{hook_name}: expected a strength, got {strength!r}. Give a number, one for each row, "
+            "or a function of the activations and the context."
         ) from error
     if values.ndim > 1 or values.numel() == 0:
         raise MismatchError(
-            f"{hook_name}: a strength is one number, or one for each row; {strength!r} came."
+            f"{hook_name}: expected one number as the strength, or one for each row; got "
+            f"{strength!r}."
         )
     if not bool(torch.isfinite(values).all()):
         raise NonFiniteError(f"{hook_name}: strength {strength!r} is not finite.")
@@ -105,7 +106,7 @@ def require_rows(index: Sequence[int], n_rows: int) -> None:
     """
     if not all(0 <= row < n_rows for row in index):
         raise MismatchError(
-            f"rows {list(index)[:8]} were asked for; there are settings for rows 0 to {n_rows - 1}."
+            f"Got rows {list(index)[:8]}, but there are settings only for rows 0 to {n_rows - 1}."
         )
 
 
@@ -119,7 +120,7 @@ def evaluated(strength: Any, acts: Acts, context: Context, *, hook_name: str) ->
     if not isinstance(found, Tensor) or found.shape != acts.shape[:2]:
         came = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
         raise SteerError(
-            f"{hook_name}: the strength {strength!r} returned {came}; a tensor of shape "
-            f"{tuple(acts.shape[:2])} (batch, position) is wanted."
+            f"{hook_name}: the strength {strength!r} returned {came}. Return a tensor of shape "
+            f"{tuple(acts.shape[:2])} (batch, position)."
         )
     return torch.where(context.real, found.float(), 0.0)
