@@ -42,10 +42,10 @@ def fitted(**settings: Any) -> Any:
 
 
 REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
-    "an empty slice": (lambda: as_scope(slice(3, 3)), "\(3, 3\) is empty"),
-    "a slice of nothing": (lambda: as_scope(slice(0)), "\(0, 0\) is empty"),
-    "a slice back": (lambda: as_scope(slice(5, 2)), "\(5, 2\) is empty"),
-    "from the end, back": (lambda: ts.Positions(-1, -3), "\(-1, -3\) is empty"),
+    "an empty slice": (lambda: as_scope(slice(3, 3)), r"\(3, 3\) is empty"),
+    "a slice of nothing": (lambda: as_scope(slice(0)), r"\(0, 0\) is empty"),
+    "a slice back": (lambda: as_scope(slice(5, 2)), r"\(5, 2\) is empty"),
+    "from the end, back": (lambda: ts.Positions(-1, -3), r"\(-1, -3\) is empty"),
     "up to zero": (lambda: ts.Positions(-3, 0), "to go on to the end, leave stop out"),
     "half positions": (lambda: ts.Positions(0.5), "start=0.5.: expected a whole number"),
     "positions by words": (
@@ -53,7 +53,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         "bounds such as 'a'|expected a whole number",
     ),
     "true positions": (lambda: ts.Positions(0, True), "stop=True.: expected a whole number"),
-    "no characters": (lambda: ts.scopes.Characters(4, 4), "\(4, 4\) is empty"),
+    "no characters": (lambda: ts.scopes.Characters(4, 4), r"\(4, 4\) is empty"),
     "characters by words": (
         lambda: ts.scopes.Characters("film"),
         "whole number or None, got 'film'",

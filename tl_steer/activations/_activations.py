@@ -1,4 +1,4 @@
-"""Activations: what was read, at many hook points, of many texts."""
+"""Activations: what many texts gave at many hook points."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -34,7 +34,7 @@ class ClassMoments:
 )
 @dataclass(frozen=True, eq=False)
 class Activations:
-    """One vector for every text and hook point, or only their moments."""
+    """A vector for each text and hook point, or only their moments."""
 
     model: ModelInfo
     hook_names: tuple[str, ...]
@@ -46,8 +46,8 @@ class Activations:
     """By hook name; empty when vectors were kept."""
 
     text_index: Mapping[str, Int[Tensor, " example"]]
-    """By hook name, which text each vector came from; positives come first, then negatives. They
-    differ between hook points only where every token is an example of its own."""
+    """By hook name, the text of each vector; positive texts first, then negative ones. This differs
+    between hook points only if every token is an example."""
 
     is_positive: Bool[Tensor, " text"] | None
     """The class of each text; ``None`` for texts without classes."""
@@ -62,7 +62,7 @@ class Activations:
     """Mean norm over the tokens that were not left out, by hook name, in activation units."""
 
     left_out: pd.DataFrame
-    """How many tokens were left out at each hook point, and why."""
+    """How many tokens were left out at each hook point, by reason."""
 
     data: str
     """Name of the contrast set."""
@@ -71,8 +71,8 @@ class Activations:
     """Which tokens were read."""
 
     path: str = ""
-    """What the passes ran through: ``twin``, ``bridge`` or ``hooked``; see
-    :func:`~tl_steer.use_path`. Empty where that is not known."""
+    """What ran the passes: ``twin``, ``bridge`` or ``hooked``; see
+    :func:`~tl_steer.use_path`. Empty if unknown."""
 
     def __post_init__(self) -> None:
         """Refuse hook names without what was read there."""
@@ -85,7 +85,7 @@ class Activations:
             raise DataError("Expected activations of at least one hook point, got none.")
 
     def __getitem__(self, hook_name: Place) -> Examples:
-        """Return the vectors of one hook point; ``acts[15]`` are those of layer 15.
+        """Return the vectors of one hook point; ``acts[15]`` means layer 15.
 
         Raises:
             HookNameError: When it was not captured.
@@ -138,7 +138,7 @@ class Activations:
         """The class of each vector, True for positive.
 
         Raises:
-            DataError: For texts that came without classes.
+            DataError: For texts without classes.
         """
         if self.is_positive is None:
             raise DataError(
@@ -147,7 +147,7 @@ class Activations:
         return self.is_positive[self.text_index[self._name(hook_name)]]
 
     def subset(self, texts: Sequence[int]) -> "Activations":
-        """Keep some texts, in their own order; ``norms`` and ``left_out`` stay those of all.
+        """Keep some texts, in their order; ``norms`` and ``left_out`` stay those of all texts.
 
         Raises:
             DataError: When only moments were kept, for no text, or for a number without a text.

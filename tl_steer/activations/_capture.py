@@ -1,4 +1,4 @@
-"""Texts to activations, in one pass through the model, at as many hook points as asked for."""
+"""Texts to activations at any number of hook points, in one pass through the model."""
 
 import hashlib
 from collections.abc import Sequence
@@ -49,39 +49,39 @@ def capture(
 ) -> Activations:
     """Read the activations of texts at named hook points.
 
-    Texts are sorted by length and run in batches bounded by memory; a batch that does not fit is
-    halved. The model stops at the last block that is needed. Batches, order and padding change
-    nothing but rounding: the median norm that massive activations are measured against is taken
-    over a few texts that are chosen by their content and read first.
+    Texts are sorted by length and run in batches that fit the memory; a batch that does not fit is
+    halved. The model stops at the last block needed. Batches, order and padding change only
+    rounding: massive activations are measured against a median norm over a few texts, chosen by
+    their content and read first.
 
     Args:
-        model: Any TransformerLens model; it is left as it was. Hooks that sit on it act, so that
-            activations of a steered model can be read inside a ``steer`` block.
+        model: Any TransformerLens model; it is left as it was. Its hooks act, so inside a ``steer``
+            block you read the steered model.
         texts: A contrast set, or plain texts without classes.
-        at: Where: a site of every layer, ``"hook_resid_post"``; the number of a layer, ``15`` or
-            ``-1`` for the last, which means the residual stream after it; a hook name or pattern,
+        at: Where to read: a site of every layer, ``"hook_resid_post"``; a layer number, ``15`` or
+            ``-1`` for the last, meaning the residual stream after it; a hook name or pattern,
             ``"blocks.{10..18}.hook_mlp_out"``; or a list of these.
         read: Which tokens of a text make up its vector.
-        leave_out: Tokens that are never part of it, unless ``read`` asks for them by index.
+        leave_out: Tokens to leave out, unless ``read`` asks for them by index.
         moments_only: Keep count, mean and covariance of each class instead of the vectors, so that
             memory is O(hook points · d²) and does not grow with the texts. Needs a contrast set.
         max_tokens: Padded tokens in a batch; by default from the memory of the model's device.
         prepend_bos: Whether texts begin with a beginning-of-text token; ``None`` does what
             TransformerLens does with this model.
-        path: ``bridge`` or ``twin``, where one of them is wanted; see :func:`use_path`.
+        path: ``bridge`` or ``twin``, to force one of them; see :func:`use_path`.
         progress: Whether to show a progress bar.
 
     Returns:
-        Vectors ``Float[Tensor, "example *site"]`` in float32 on the CPU, with counts of what was
+        Vectors ``Float[Tensor, "example *site"]`` in float32 on the CPU, and counts of the tokens
         left out.
 
     Raises:
         HookNameError: For hook points that the model lacks.
-        DataError: For no texts, texts longer than the context, or texts of which no token is left.
+        DataError: For no texts, texts longer than the context, or texts with no token left.
         NonFiniteError: For NaN or infinity, with the hook point.
 
     Warns:
-        TemplateTokenWarning: Where ``LastToken`` reads what a chat template writes.
+        TemplateTokenWarning: If ``LastToken`` reads a token of the chat template.
     """
     require_steerable(model)
     names = hook_names(model, at)

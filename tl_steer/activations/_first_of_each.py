@@ -1,15 +1,15 @@
-"""The first texts of each class: what fewer texts would have given."""
+"""The first texts of each class, as if fewer had been captured."""
 
 from tl_steer.activations._activations import Activations
 from tl_steer.errors import DataError
 
 
 def first_of_each(activations: Activations, n: int) -> Activations:
-    """Keep the first ``n`` texts of each class, or all where there are fewer.
+    """Keep the first ``n`` texts of each class, or all if there are fewer.
 
     Args:
         activations: With vectors, of texts of two classes.
-        n: From 1 on.
+        n: At least 1.
 
     Raises:
         DataError: For moments only, texts without classes, or no text.

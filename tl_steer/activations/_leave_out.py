@@ -1,4 +1,4 @@
-"""Which tokens say nothing about a text, and would drown what does."""
+"""Tokens that say nothing about a text and would drown out those that do."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -15,7 +15,7 @@ from tl_steer.shapes import Acts, TokenMask, TokenStrengths
 @checked
 @dataclass(frozen=True)
 class LeaveOut:
-    """Tokens that are left out of what is read; padding always is.
+    """Tokens to leave out of a capture, besides padding.
 
     Attention sinks (Xiao et al. 2024, https://arxiv.org/abs/2309.17453) carry massive activations
     (Sun et al. 2024, https://arxiv.org/abs/2402.17762): norms of 10 to 100 times the others in one
@@ -30,11 +30,11 @@ class LeaveOut:
     """The first position of a text."""
 
     massive: Annotated[float, Range("over 1 (in median norms)", over=1)] | None = 10.0
-    """Tokens whose norm is over so many times the median norm at the hook point; ``None`` keeps
-    them."""
+    """Tokens whose norm is more than this many times the median norm at the hook point; ``None``
+    keeps them."""
 
     def by_position(self, model: Host, batch: Batch) -> dict[str, TokenMask]:
-        """Mark the tokens left out for what or where they are, by reason."""
+        """Mark the tokens left out for their kind or position, by reason."""
         bos = is_bos(model, batch.tokens) & batch.real
         first = torch.zeros_like(batch.real)
         first[:, 0] = batch.real[:, 0]

@@ -1,7 +1,7 @@
-"""Which tokens of a text are read, and how they become one vector.
+"""Which tokens of a text to read, and how they become one vector.
 
-A read is a function from the tokens of a batch to a mask; the vector of a text is the mean over
-its marked tokens. A user's own function is as good as these.
+A read is a function from the tokens of a batch to a mask. The vector of a text is the mean over its
+marked tokens. You can write your own.
 """
 
 import re
@@ -65,7 +65,7 @@ class MeanOfTokens:
 @checked
 @dataclass(frozen=True)
 class LastToken:
-    """The last eligible token; in a chat that is one of the template's, and a warning says so."""
+    """The last eligible token. In a chat it belongs to the template, and you are warned."""
 
     def __call__(self, tokens: TextTokens) -> TokenMask:
         """Mark the last eligible token of each row."""
@@ -78,16 +78,16 @@ class LastToken:
 class TokenAt:
     """The token at an index, counted from the text's start, or from its end when negative.
 
-    It is read whatever it is: asking for ``TokenAt(0)`` is asking for the first position.
+    It is always read: ``TokenAt(0)`` reads the first position.
 
     Raises:
-        SteerError: For what is no whole number.
+        SteerError: If it is not a whole number.
     """
 
     index: int
 
     def __post_init__(self) -> None:
-        """Refuse what is no place."""
+        """Refuse anything that is not an index."""
         is_truth = isinstance(self.index, bool)
         if is_truth or not isinstance(self.index, SupportsIndex):
             raise SteerError(f"TokenAt({self.index!r}): expected a whole number, such as -1.")
@@ -115,19 +115,19 @@ class TokenAt:
 @checked
 @dataclass(frozen=True)
 class AnswerToken:
-    """The token that holds the answer, found in the text by a regular expression.
+    """The token that holds the answer, found by a regular expression.
 
     The first group of the last match counts; the default finds the letter of an answer such as
     ``(A)`` (contrastive activation addition, Rimsky et al. 2024, https://arxiv.org/abs/2312.06681).
 
     Raises:
-        SteerError: For what is no regular expression.
+        SteerError: If it is not a regular expression.
     """
 
     pattern: Expression = r"\(([A-Z])"
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be searched for."""
+        """Refuse a pattern that cannot be searched for."""
         require_pattern(self.pattern, "AnswerToken")
 
     def __call__(self, tokens: TextTokens) -> TokenMask:
@@ -153,7 +153,7 @@ class AnswerToken:
 @checked
 @dataclass(frozen=True)
 class EveryToken:
-    """Every eligible token, as an example of its own."""
+    """Every eligible token, each as a separate example."""
 
     def __call__(self, tokens: TextTokens) -> TokenMask:
         """Mark all eligible tokens."""
@@ -164,7 +164,7 @@ def require_pattern(pattern: object, by: str) -> None:
     """Refuse what cannot be searched for in a text.
 
     Raises:
-        SteerError: For what is no regular expression on text, and for an empty one.
+        SteerError: If it is not a regular expression on text, and for an empty one.
     """
     text = pattern.pattern if isinstance(pattern, re.Pattern) else pattern
     if not isinstance(text, str) or not text:

@@ -1,4 +1,4 @@
-"""Reads that look for a place in the text: a pattern, a function, an assistant's answer."""
+"""Reads that find a place in the text: by a pattern, a function, or the assistant's answer."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -22,9 +22,9 @@ FindSpans = Callable[[str], Sequence[Span]]
 @checked
 @dataclass(frozen=True, repr=False)
 class InSpans:
-    """The eligible tokens that overlap a place in the text.
+    """The eligible tokens that overlap a span of the text.
 
-    ``InSpans("because (.*)")`` reads what is given as a reason.
+    ``InSpans("because (.*)")`` reads the reason given.
 
     Raises:
         SteerError: For a pattern that is no regular expression, or an empty one.
@@ -38,8 +38,8 @@ class InSpans:
             "Such as r'because (.*)'.",
         ),
     ]
-    """A regular expression, of which all matches count, by their first group where there is one;
-    or a function from a text to pairs of characters ``(start, end)``."""
+    """A regular expression, whose matches all count (their first group, if there is one); or a
+    function from a text to pairs of characters ``(start, end)``."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be searched for."""
@@ -50,7 +50,7 @@ class InSpans:
         """Mark the tokens of every place that is found.
 
         Raises:
-            DataError: For a text in which nothing is found.
+            DataError: If nothing is found in a text.
         """
         mask = torch.zeros_like(tokens.eligible)
         for row, (text, covered) in enumerate(zip(tokens.texts, tokens.spans(), strict=True)):
@@ -78,16 +78,16 @@ class InSpans:
 
 @dataclass(frozen=True)
 class FirstOf:
-    """The first token of those that another read marks.
+    """The first of the tokens that another read marks.
 
     Raises:
-        SteerError: For what is no read.
+        SteerError: If it is not a read.
     """
 
     read: Read
 
     def __post_init__(self) -> None:
-        """Refuse what is no read."""
+        """Refuse anything that is not a read."""
         _require_read(self.read, "FirstOf")
 
     def __call__(self, tokens: TextTokens) -> TokenMask:
@@ -98,16 +98,16 @@ class FirstOf:
 
 @dataclass(frozen=True)
 class LastOf:
-    """The last token of those that another read marks.
+    """The last of the tokens that another read marks.
 
     Raises:
-        SteerError: For what is no read.
+        SteerError: If it is not a read.
     """
 
     read: Read
 
     def __post_init__(self) -> None:
-        """Refuse what is no read."""
+        """Refuse anything that is not a read."""
         _require_read(self.read, "LastOf")
 
     def __call__(self, tokens: TextTokens) -> TokenMask:
@@ -118,10 +118,10 @@ class LastOf:
 
 @checked
 def response_tokens(model: SteerableModel) -> InSpans:
-    """Read the mean of the assistant's last answer, as ``conversations`` writes it.
+    """Read the mean over the assistant's last answer, as ``conversations`` writes it.
 
-    Where answers begin and end is learned from the chat template; the tokens that close an answer
-    are not part of it. ``FirstOf(response_tokens(model))`` is its first token, ``LastOf`` its last.
+    The chat template shows where answers begin and end; the tokens that close an answer are not
+    part of it. ``FirstOf(response_tokens(model))`` is its first token, ``LastOf`` its last.
 
     Raises:
         SteerError: For a tokenizer without a chat template.

@@ -1,4 +1,4 @@
-"""Which tokens of a text a read reads, to be looked at before anything is captured."""
+"""Which tokens a read would read, to look at before a capture."""
 
 from collections.abc import Sequence
 
@@ -27,13 +27,13 @@ def tokens_read(
 ) -> pd.DataFrame:
     """Show which tokens ``capture`` would read; the model does not run.
 
-    Which tokens are massive activations is not known before it does: they are shown as read.
+    Massive activations are unknown until it runs, so they are shown as read.
 
     Args:
         model: Its tokenizer is used.
         texts: A contrast set, or plain texts.
-        read: As for ``capture``, and so are the others.
-        leave_out: Tokens that are never read, unless ``read`` asks for them by index.
+        read: As for ``capture``, like the others.
+        leave_out: Tokens to leave out, unless ``read`` asks for them by index.
         prepend_bos: Whether texts begin with a beginning-of-text token.
 
     Returns:
@@ -44,7 +44,7 @@ def tokens_read(
         DataError: For a text of which no token is read.
 
     Warns:
-        TemplateTokenWarning: Where ``LastToken`` reads what a chat template writes.
+        TemplateTokenWarning: If ``LastToken`` reads a token of the chat template.
 
     Example:
         >>> shown = ts.activations.tokens_read(model, texts, ts.LastToken())

@@ -140,7 +140,7 @@ def require_callable(value: Any, count: int | None, named: Sequence[str] = ()) -
     """Refuse what cannot be called with so many arguments, and some by name.
 
     Raises:
-        UnfitError: For what is no function, or one of another number of arguments; and for a class
+        UnfitError: If it is not a function of that many arguments; and for a class
             whose instances are functions, since one of these was meant.
     """
     if isinstance(value, type) and "__call__" in dir(value):

@@ -176,7 +176,7 @@ def measure_of(metric: Metric | LogitMetric, model: SteerableModel, n_prompts: i
     """Make a metric ready, a user's own function included.
 
     Raises:
-        SteerError: For what is no metric.
+        SteerError: If it is not a metric.
     """
     if isinstance(metric, Metric):
         return metric.measure(model, n_prompts)

@@ -61,7 +61,7 @@ def steering_at(
             95 % interval contains zero.
         MismatchError: When there is no direction at a site, or one of another model or shape.
         NonFiniteError: For a direction, or a head of it, that is zero; for a dose of NaN.
-        SteerError: For what is no scope, and one that never meets these sites.
+        SteerError: If it is not a scope, or never meets these sites.
     """
     if not math.isfinite(dose):
         raise NonFiniteError(f"dose={dose}: a finite part of the activations' norm is wanted.")

@@ -1,4 +1,4 @@
-"""Class means: the points that affine edits and replacements go to."""
+"""Class means: points for affine edits and replacements to go to."""
 
 from importlib.metadata import version
 
@@ -15,8 +15,8 @@ from tl_steer.errors import DataError
 def positive_mean(activations: Activations) -> Directions:
     """Compute ``μ₊ = mean(h₊)``, the mean of the texts that have the property.
 
-    A point and no difference: to be gone to (``AffineEdit``, ``ScaleAlong``, ``Replace``), not to
-    be added. Means are taken in float64.
+    A point, not a difference: use it with ``AffineEdit``, ``ScaleAlong`` or ``Replace``, and do not
+    add it. Means are taken in float64.
 
     Args:
         activations: Of a contrast set; vectors or moments.

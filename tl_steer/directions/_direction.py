@@ -29,8 +29,8 @@ from tl_steer.shapes import Vector
 class Direction:
     """A direction in activation space, in the activation's own units.
 
-    Arithmetic gives new directions: ``2 * d``, ``d + e``, ``-d``. The vector is kept in float32 on
-    the CPU; device and dtype follow the model when it is used.
+    Arithmetic gives new directions: ``2 * d``, ``d + e``, ``-d``. The vector stays in float32 on
+    the CPU; when used, it takes the model's device and dtype.
 
     Raises:
         NonFiniteError: When the vector or the scale holds NaN or infinity.
@@ -43,12 +43,12 @@ class Direction:
     """Where it was read, e.g. ``blocks.14.hook_mlp_out``."""
 
     scale: Measured
-    """Mean norm of the activations at that hook point, in the same units; 0 where not known."""
+    """Mean norm of the activations at that hook point, in the same units; 0 if unknown."""
 
     provenance: Provenance
 
     def __post_init__(self) -> None:
-        """Bring the vector to rest: float32, on the CPU, detached, finite, its own copy."""
+        """Take a copy of the vector: float32, on the CPU, detached, finite."""
         object.__setattr__(self, "vector", at_rest(self.vector, self.hook_name))
         require_norm(self.scale, self.hook_name)
         if HALF.search(self.hook_name):
@@ -67,7 +67,7 @@ class Direction:
         method: str = "given",
         source: str = "",
     ) -> "Direction":
-        """Make a direction of a vector that you have.
+        """Make a direction from a vector that you have.
 
         Args:
             vector: A torch tensor, a numpy array, a pandas series or a list, in the shape of its
@@ -75,19 +75,19 @@ class Direction:
                 d_head]`` at ``attn.hook_z``, ``[d_mlp]`` at ``mlp.hook_post``.
             at: Its hook point: a name such as ``"blocks.15.hook_resid_post"``, or the number of a
                 layer for the residual stream after it, from the end where it is negative.
-            model: The one that it is for. Then its shape is checked, and it is refused on others;
-                without, it may be used on any model that it fits.
-            scale: Mean norm of the activations at the hook point, which doses are shares of.
-                Without, it is measured at once, in one pass of ``model`` over 17 neutral
-                sentences; where no model is given, doses will ask for it.
-            method: How the vector was made, for its provenance.
-            source: Where it is from: a paper, a file, an address.
+            model: The model that it is for. Its shape is then checked, and other models refuse it.
+                Without a model, it works on any that it fits.
+            scale: Mean norm of the activations at the hook point, of which a dose is a share. If
+                not given, one pass of ``model`` over 17 neutral sentences measures it; without a
+                model, doses are refused.
+            method: How the vector was made, for the provenance.
+            source: Where it comes from: a paper, a file, an address.
 
         Raises:
-            HookNameError: For what is no hook point, or none of the model.
-            MismatchError: For another shape than that of the hook point.
+            HookNameError: If it is not a hook point of the model.
+            MismatchError: If its shape is not that of the hook point.
             NonFiniteError: For NaN or infinity.
-            SteerError: For what is no vector of real numbers.
+            SteerError: If it is not a vector of real numbers.
 
         Example:
             >>> mine = ts.Direction.of(vector, at=15, model=model, source="my probe of May")
@@ -115,7 +115,7 @@ class Direction:
         """The same direction at norm 1.
 
         Raises:
-            NonFiniteError: For the zero vector, which has none.
+            NonFiniteError: For the zero vector.
         """
         if self.norm == 0:
             raise NonFiniteError(f"{self.hook_name}: the zero vector has no direction.")
@@ -134,14 +134,14 @@ class Direction:
         return self * (1 / divisor)
 
     def __neg__(self) -> "Direction":
-        """Turn around."""
+        """Reverse the direction."""
         return self._made(-self.vector, f"-({self.provenance.method})")
 
     def __add__(self, other: "Direction") -> "Direction":
         """Add another direction of the same hook point.
 
         Raises:
-            MismatchError: When the two were read at different places.
+            MismatchError: If the two were read at different hook points.
         """
         self._require_same_place(other)
         method = f"({self.provenance.method}) + ({other.provenance.method})"
@@ -160,10 +160,10 @@ class Direction:
         return float((mine @ theirs).clamp(-1, 1))
 
     def orthogonal_to(self, *others: "Direction") -> "Direction":
-        """Remove what lies in the span of other directions: ``v - Q Qᵀ v``.
+        """Remove the part in the span of other directions: ``v - Q Qᵀ v``.
 
-        ``Q`` is an orthonormal basis of that span, from a singular value decomposition in float64;
-        others that are parallel to within float32's rounding count once.
+        ``Q`` is an orthonormal basis of that span, from a singular value decomposition in float64.
+        Directions that are parallel up to float32's rounding count once.
         """
         for other in others:
             self._require_same_width(other)
@@ -184,22 +184,22 @@ class Direction:
         return abs(strength) * self.norm / self.scale
 
     def strength_for(self, *, dose: float) -> float:
-        """Strength α at which an addition has a relative dose, e.g. 0.1 of the mean norm."""
+        """The strength α that gives an addition this relative dose, e.g. 0.1 of the mean norm."""
         if self.norm == 0:
             raise NonFiniteError(f"{self.hook_name}: the zero vector has no dose.")
         self._require_scale()
         return dose * self.scale / self.norm
 
     def random_like(self, seed: Seed) -> "Direction":
-        """A random direction of the same norm at the same place: the control of any claim."""
+        """A random direction of the same norm at the same hook point, as a control."""
         generator = torch.Generator().manual_seed(seed)
         noise = torch.randn(self.vector.shape, generator=generator)
         return self._made(noise * (self.norm / noise.norm()), f"random (seed {seed})")
 
     def adopt(self, model: SteerableModel) -> "Direction":
-        """Declare that this direction may be used on another model of the same width.
+        """Allow this direction on another model of the same width, such as a fine-tuned relative.
 
-        For a fine-tuned relative, say. The provenance says so.
+        The provenance records it.
         """
         info = model_info(model)
         method = f"({self.provenance.method}) read from {self.provenance.model.name}"
@@ -208,7 +208,7 @@ class Direction:
         return adopted
 
     def check_fits(self, model: SteerableModel, at: str | None = None) -> None:
-        """Refuse a model, or a hook point of it, that this direction was not made for.
+        """Refuse a model or hook point that this direction was not made for.
 
         Raises:
             MismatchError: Saying what differs: name, depth, width, weight processing or shape.
@@ -235,7 +235,7 @@ class Direction:
         """Read the direction of a file that holds one; nothing in the file is executed.
 
         Raises:
-            StorageError: For a file that cannot be read, is damaged, or holds several directions.
+            StorageError: If the file cannot be read, is damaged, or holds several directions.
         """
         found = load(path, cls)
         if len(found) > 1:

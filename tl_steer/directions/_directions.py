@@ -23,7 +23,7 @@ _TAKE = "directions.at({site!r})"
 @checked
 @means("Directions", "Directions", instead="For example mean_difference(activations).")
 class Directions(Mapping[str, Direction]):
-    """One direction a hook point, looked up by hook name; does not change."""
+    """An immutable mapping from hook names to directions, one a hook point."""
 
     def __init__(self, directions: Mapping[str, Direction]) -> None:
         """Keep directions in the order given."""
@@ -46,19 +46,19 @@ class Directions(Mapping[str, Direction]):
         method: str = "given",
         source: str = "",
     ) -> "Directions":
-        """Make directions of vectors that you have, as :meth:`Direction.of` does of one.
+        """Make directions from vectors that you have, as :meth:`Direction.of` does from one.
 
         Args:
             vectors: By hook name, or by the number of a layer for the residual stream after it.
-                Of a matrix with a row for each layer: ``dict(enumerate(matrix))``.
-            model: The one that they are for.
-            scales: Mean norms of the activations, by the same keys. Those that are lacking are
-                measured in one pass of ``model`` over a few neutral sentences.
+                For a matrix with a row for each layer: ``dict(enumerate(matrix))``.
+            model: The model that they are for.
+            scales: Mean norms of the activations, by the same keys. Missing ones are measured in
+                one pass of ``model`` over a few neutral sentences.
             method: How the vectors were made.
-            source: Where they are from.
+            source: Where they come from.
 
         Raises:
-            SteerError: As :meth:`Direction.of`, and for a hook point that comes twice.
+            SteerError: As :meth:`Direction.of`, and for a hook point named twice.
 
         Example:
             >>> mine = ts.Directions.from_dict({14: one, 15: other}, model=model)
@@ -80,11 +80,11 @@ class Directions(Mapping[str, Direction]):
     def __getitem__(self, at: str | int | slice) -> "Direction | Directions":
         """Return the direction of a hook point or layer, or those of several layers.
 
-        ``joy[15]`` is that of layer 15, ``joy[-1]`` that of the model's last layer, and
-        ``joy[10:19]`` are those of layers 10 to 18, as far as there are any.
+        ``joy[15]`` is the direction of layer 15, ``joy[-1]`` that of the model's last layer, and
+        ``joy[10:19]`` holds those of layers 10 to 18 that there are.
 
         Raises:
-            HookNameError: When there is none, or a number fits several, with those that there are.
+            HookNameError: If there is none, or a number fits several; it lists those there are.
         """
         if isinstance(at, str) and at in self._by_name:
             return self._by_name[at]
@@ -113,7 +113,7 @@ class Directions(Mapping[str, Direction]):
         return max((d.provenance.model.n_layers for d in self._by_name.values()), default=0)
 
     def at(self, site: str) -> "Directions":
-        """Keep those of one site, e.g. ``hook_resid_post``.
+        """Keep the directions of one site, e.g. ``hook_resid_post``.
 
         Raises:
             HookNameError: When there is none.

@@ -44,10 +44,10 @@ def given(
         source: Where they are from.
 
     Raises:
-        HookNameError: For what is no hook point, or one that comes twice.
+        HookNameError: If it is not a hook point, or named twice.
         MismatchError: For another shape than that of the hook point.
         NonFiniteError: For NaN or infinity, and for a scale that is no norm.
-        SteerError: For what is no vector.
+        SteerError: If it is not a vector.
     """
     if model is not None:
         require_steerable(model)

@@ -1,4 +1,4 @@
-"""Attention heads: which of them know a property, and directions that touch only those."""
+"""Attention heads: which encode a property, and directions that touch only those."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -20,7 +20,7 @@ from tl_steer.lens.hook_names import site_of
 def head_probes(
     activations: Activations, held_out: Activations, *, c: Inverse = 1.0
 ) -> pd.DataFrame:
-    """Fit a logistic probe to each attention head, and try it on texts that it has not seen.
+    """Fit a logistic probe to each attention head and test it on held-out texts.
 
     The first step of inference-time intervention (Li et al. 2023,
     https://arxiv.org/abs/2306.03341); the heads with the highest accuracy are then steered::
@@ -39,8 +39,8 @@ def head_probes(
     Returns:
         One row a head, the most accurate first: ``hook_name``, ``head``, ``accuracy`` and ``auroc``
         (area under the curve of the receiver operating characteristic), both on ``held_out``. With
-        thousands of heads and few texts, the best owe part of their place to luck; report what
-        they reach on a third set of texts.
+        thousands of heads and few texts, the best are partly lucky: report their accuracy on a
+        third set of texts.
 
     Raises:
         MismatchError: For activations of two models, or hook points without heads.
@@ -104,7 +104,7 @@ def scaled_by_std(direction: Direction, activations: Activations) -> Direction:
     ``θ̂`` is a head's part of the direction at norm 1, and ``σ`` the standard deviation of
     ``θ̂ᵀh`` over all texts of both classes. Strengths then count standard deviations, as ``α`` of
     inference-time intervention does (Li et al. 2023, https://arxiv.org/abs/2306.03341). Heads that
-    are zero stay so; a site without heads counts as one head.
+    are zero stay zero; a site without heads counts as one head.
 
     Args:
         direction: Of any site.

@@ -18,13 +18,13 @@ def mean_difference(activations: Activations, *, paired: bool = False) -> Direct
     float64.
 
     With ``paired=True``, ``v`` is the mean over pairs of ``(h₊ − h₋)``: contrastive activation
-    addition, read at the answer, ``capture(…, read=AnswerToken())``. Pairs are as many of each
-    class, so the vector is the same; what is asked for is that the texts are pairs. How far the
-    pairs agree, :func:`~tl_steer.directions.paired_differences` shows.
+    addition, read at the answer, ``capture(…, read=AnswerToken())``. The vector is the
+    same as without; the texts are then required to be pairs. For how far the pairs agree, see
+    :func:`~tl_steer.directions.paired_differences`.
 
     Args:
         activations: Of a contrast set; vectors or moments.
-        paired: Whether the texts have to be pairs, one vector each.
+        paired: Whether to require pairs, with one vector each.
 
     Returns:
         One direction a hook point, pointing from the negative class to the positive one; strength 1
@@ -32,11 +32,11 @@ def mean_difference(activations: Activations, *, paired: bool = False) -> Direct
 
     Raises:
         DataError: For activations of texts without classes, or that are all the same; with
-            ``paired``, for texts that are no pairs or gave several vectors each.
+            ``paired``, for texts that are not paired or gave several vectors each.
         NonFiniteError: For NaN or infinity.
 
     Warns:
-        DominatedDirectionWarning: Where one dimension holds over half of a squared norm.
+        DominatedDirectionWarning: If one dimension holds more than half of a squared norm.
     """
     method = "paired mean difference" if paired else "mean difference"
     require_contrast(activations, at_least=1, method=f"a {method}")

@@ -23,9 +23,9 @@ def principal_component(activations: Activations) -> Directions:
 
         w = the eigenvector of C with the largest eigenvalue          v = ŵ ŵᵀ Δ
 
-    The classes are not used to find ``w``, only for its sign and size: strength 1 moves the one
-    mean onto the other along it. That needs a property that is the largest difference between the
-    texts; where it is not, ``v`` is short beside the mean difference.
+    The classes give ``w`` only its sign and size: strength 1 moves one mean onto the other along
+    it. This works if the property is the largest difference between the texts; otherwise ``v`` is
+    short beside the mean difference.
 
     Args:
         activations: Of a contrast set; vectors or moments.

@@ -27,9 +27,9 @@ _PARALLEL = 1e-6
 class Ablate:
     """Project a direction, or the span of several, out of the activations: ``h' = h − αQQᵀh``.
 
-    ``Q`` is an orthonormal basis of the span; for one direction, ``h' = h − αv̂v̂ᵀh``. Done with
-    α = 1 wherever the stream is written to, it is the same as orthogonalising every weight that
-    writes to it, ``W' = W − QQᵀW``, biases and embeddings included (Arditi et al. 2024,
+    ``Q`` is an orthonormal basis of the span; for one direction, ``h' = h − αv̂v̂ᵀh``. With
+    α = 1 wherever the stream is written to, this equals orthogonalising every weight that writes
+    to it, ``W' = W − QQᵀW``, biases and embeddings included (Arditi et al. 2024,
     https://arxiv.org/abs/2406.11717).
 
     Raises:
@@ -38,18 +38,17 @@ class Ablate:
     """
 
     direction: Direction | Sequence[Direction]
-    """One, or several that span a subspace; their lengths play no part, and parallel ones count
-    once."""
+    """One, or several that span a subspace. Lengths do not matter, and parallel ones count once."""
 
     strength: Strength = 1.0
-    """α, the share that is taken away: 1 all of it, 0 nothing, 2 mirrors."""
+    """α, the share to remove: 1 for all of it, 0 for none, 2 to mirror."""
 
     scope: Scope | slice = field(default=everywhere, kw_only=True)
     """Which tokens; a plain slice means absolute positions."""
 
     at: Place | None = field(default=None, kw_only=True)
-    """The hook point, where it is not the one that the directions were read at. A number is a
-    layer, at the same site."""
+    """The hook point; by default where the directions were read. A number means a layer, at the
+    same site."""
 
     def __post_init__(self) -> None:
         """Check what can be checked without a model."""

@@ -32,21 +32,20 @@ from tl_steer.strengths import (
 class Add:
     """Add a direction to the activations: ``h' = h + αv``.
 
-    The oldest of all steering operations (Turner et al. 2023, https://arxiv.org/abs/2308.10248).
-    How much is said in one of two ways::
+    The oldest steering operation (Turner et al. 2023, https://arxiv.org/abs/2308.10248). Say how
+    much in one of two ways::
 
-        ts.Add(joy[15], 4.0)         # α = 4: four times the direction as it was measured
+        ts.Add(joy[15], 4.0)         # α = 4: four times the direction as measured
         ts.Add(joy[15], dose=0.2)    # the α at which ‖αv‖ is a fifth of the activations' norm
 
     Args:
         direction: One for all rows of a batch, or a sequence with one for each row.
-        strength: α; 1 unless given.
-        dose: Instead of a strength, ``‖αv‖ / ‖h‖``, with the mean norm of the activations where
-            the direction was read; below zero, against the direction. One number, or one for each
-            row. What one number does carries over between layers and models.
+        strength: α; 1 by default.
+        dose: ``‖αv‖ / ‖h‖`` instead of a strength, with the mean norm of the activations where the
+            direction was read; negative doses act against the direction. One number, or one for
+            each row. The same dose does about the same at other layers and in other models.
         scope: Which tokens.
-        at: The hook point, where it is not the one that the direction was read at; a number is
-            that layer.
+        at: The hook point; by default where the direction was read. A number means a layer.
 
     Raises:
         NonFiniteError: For a strength that is NaN or infinite, and for a dose of a direction that
@@ -63,15 +62,15 @@ class Add:
     """One for all rows of a batch, or a sequence with one for each row."""
 
     strength: Strength = 1.0
-    """α, in multiples of the direction as it was measured: a mean difference of strength 1 moves
-    the average of one class to that of the other. One number, one for each row, or a function of
-    the pass."""
+    """α, in multiples of the direction as measured: a mean difference of strength 1 moves the
+    average of one class to that of the other. One number, one for each row, or a function of the
+    pass."""
 
     scope: Scope | slice = field(default=everywhere, kw_only=True)
     """Which tokens; a plain slice means absolute positions."""
 
     at: Place | None = field(default=None, kw_only=True)
-    """The hook point, where it is not the one that the direction was read at."""
+    """The hook point; by default where the direction was read."""
 
     def __init__(
         self,

@@ -27,16 +27,16 @@ from tl_steer.strengths import Strength, as_strength
 @checked
 @dataclass(frozen=True, eq=False)
 class AffineEdit:
-    """Take a token's own share of a property away, and give it one of our choice.
+    """Replace a token's own share of a property by one that you choose.
 
     With the mean ``μ`` of the texts that lack the property, and the direction ``v``::
 
         h' = h + α(v̂v̂ᵀ(μ − h) + tv)
 
     With α = 1 this is ``h − proj(h) + proj(μ₋) + tv``, the affine concept editing of Marshall,
-    Scherlis and Belrose (2024, https://arxiv.org/abs/2411.09003). Unlike ablation, which goes to
-    the origin, where nothing usual lies, it goes to where texts without the property are; unlike
-    addition, it gives every token the same of the property, whatever the prompt.
+    Scherlis and Belrose (2024, https://arxiv.org/abs/2411.09003). Unlike ablation, which
+    moves to the origin, it moves to where texts without the property lie. Unlike addition, it gives
+    every token the same share of the property, whatever the prompt.
 
     Raises:
         MismatchError: For a direction and a mean of two hook points without ``at``, or shapes.
@@ -47,22 +47,22 @@ class AffineEdit:
     """``v``; for a mean difference, from the mean of one class to that of the other."""
 
     mean: Direction | float
-    """``μ``, as ``negative_mean`` gives it, of which only ``v̂ᵀμ`` counts, or that number itself, in
-    activation units."""
+    """``μ``, as from ``negative_mean``; only ``v̂ᵀμ`` counts, and you may give that number itself,
+    in activation units."""
 
     towards: float = 0.0
-    """``t``, in multiples of the direction as it was measured: for a mean difference, 0 puts every
-    token where the negative class is along ``v``, 1 where the positive class is."""
+    """``t``, in multiples of the direction as measured: for a mean difference, 0 puts every token
+    where the negative class lies along ``v``, 1 where the positive class does."""
 
     strength: Strength = 1.0
-    """α, the share of the way there: 1 all of it, 0 nothing."""
+    """α, the share of the way: 1 for all of it, 0 for none."""
 
     scope: Scope | slice = field(default=everywhere, kw_only=True)
     """Which tokens; a plain slice means absolute positions."""
 
     at: Place | None = field(default=None, kw_only=True)
-    """The hook point, where it is not the one that the direction was read at. A number is a
-    layer, at the same site."""
+    """The hook point; by default where the direction was read. A number means a layer, at the
+    same site."""
 
     def __post_init__(self) -> None:
         """Check what can be checked without a model."""

@@ -23,28 +23,28 @@ shape and dtype. Attention scores and patterns come as ``batch query head key``.
 @checked
 @dataclass(frozen=True, eq=False)
 class Custom:
-    """Apply a function of your own: ``h' = h + α(f(h, context) − h)``, and just ``f`` where α = 1.
+    """Apply your own function: ``h' = h + α(f(h, context) − h)``, which is ``f`` for α = 1.
 
-    It may stand wherever another intervention may, with any scope and strength, at any hook point,
-    attention scores included, and sees in the :class:`~tl_steer.lens.context.Context` which tokens
-    it is given. For the same text with and without a cache, and in any batch, a token's result may
-    depend on the token itself, its position, and what stands before it.
+    Use it like any other intervention, with any scope and strength, at any hook point, attention
+    scores included. The :class:`~tl_steer.lens.context.Context` says which tokens it is given. So
+    that text comes out the same with and without a cache, and in any batch, a token's result may
+    depend only on the token itself, its position, and what stands before it.
 
     Raises:
-        SteerError: For what cannot be called; while the model runs, for a result that is no tensor
-            or has another shape, dtype or device.
+        SteerError: If it cannot be called; while the model runs, if the result is not a tensor of
+            the same shape, dtype and device.
         NonFiniteError: For a strength that is NaN or infinite; in debug mode, while the model runs,
             for a result with NaN, or with an infinity where there was none.
     """
 
     function: Function
-    """``f``. It gets a copy, which it may write into, and has to return its result."""
+    """``f``. It gets a copy, which it may change, and must return its result."""
 
     at: Place
     """The hook point: its name, or the number of a layer for the residual stream after it."""
 
     strength: Strength = 1.0
-    """α: 0 does nothing, 1 is the function."""
+    """α: 0 does nothing, 1 applies the function."""
 
     scope: Scope | slice = field(default=everywhere, kw_only=True)
     """Which tokens; a plain slice means absolute positions. The function sees all of them."""
@@ -53,7 +53,7 @@ class Custom:
     """Hook names that the function asks ``context.read`` for; none may come after ``at``."""
 
     debug: bool = field(default=False, kw_only=True)
-    """Look for NaN and infinity in every result. That waits for the device, at every token."""
+    """Look for NaN and infinity in every result, which waits for the device at every token."""
 
     def __post_init__(self) -> None:
         """Check what can be checked without a model."""

@@ -22,26 +22,26 @@ _SITES = ("attn.hook_z", "attn.hook_q", "attn.hook_k", "attn.hook_v")
 @checked
 @dataclass(frozen=True, eq=False)
 class OnHeads:
-    """Let another intervention act on some attention heads, each by itself.
+    """Let another intervention act on some attention heads separately.
 
-    The heads at ``attn.hook_z`` are separate vectors of ``d_head`` numbers. Each of the chosen ones
-    is changed as if it were the whole hook point, with its own part of the directions: projections,
-    norms and angles are those of the head. The other heads stay as they are, bit for bit. Without
-    ``OnHeads``, a map takes the heads together for one vector; ``select_heads(direction, heads)``
-    restricts that one to some of them.
+    The heads at ``attn.hook_z`` are separate vectors of ``d_head`` numbers. Each chosen head is
+    changed as if it were the whole hook point, with its own part of the directions: projections,
+    norms and angles are those of the head. The other heads stay bit-identical. Without ``OnHeads``,
+    an intervention treats all heads as one vector; ``select_heads(direction, heads)`` restricts
+    that vector to some of them.
 
-    A function of :class:`Custom` is given ``batch pos d_head`` of one head at a time. A value or
-    point that is a number holds for each head.
+    The function of a :class:`Custom` gets one head at a time, ``batch pos d_head``. A value or
+    point given as a number holds for each head.
 
     Raises:
-        MismatchError: At hook points without heads, for no head or one that is given twice, and for
-            what was fitted on all heads together: ``Erase``, ``ApplyConceptor``.
+        MismatchError: At hook points without heads, for no head or one given twice, and for what
+            was fitted on all heads together: ``Erase``, ``ApplyConceptor``.
         NonFiniteError: For a direction that is zero in one of the heads, where its unit vector is
             needed.
     """
 
     intervention: Intervention
-    """Whose strength, scope and hook point these are."""
+    """The wrapped one; its strength, scope and hook point are used."""
 
     heads: Sequence[int]
     """Numbers of the heads, from 0."""
@@ -106,7 +106,7 @@ class OnHeads:
 
 
 def _of_head(value: Any, head: int, name: str) -> Any:
-    """Cut what an intervention is made of down to one head."""
+    """Reduce the parts of an intervention to one head."""
     if isinstance(value, Direction):
         if head >= len(value.vector) or value.vector.ndim != 2:
             raise MismatchError(

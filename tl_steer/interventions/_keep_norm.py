@@ -1,4 +1,4 @@
-"""Any intervention, with each token's norm kept."""
+"""Any intervention, keeping each token's norm."""
 
 from dataclasses import dataclass
 
@@ -18,23 +18,23 @@ from tl_steer.strengths import Strength
 @checked
 @dataclass(frozen=True, eq=False)
 class KeepNorm:
-    """Let another intervention act, then give each token the norm that it had.
+    """Let another intervention act, then give each token its old norm back.
 
-    With the other's map ``g``::
+    With the other intervention's map ``g``::
 
         h' = g(h) ‖h‖ / ‖g(h)‖
 
-    Later layer norms see a token's direction only, but in the residual stream its norm decides how
-    much of it the layers after change. Where several axes belong to a token, as the heads at
-    ``attn.hook_z``, the norm is over all of them; ``OnHeads(KeepNorm(…))`` keeps that of each head.
-    A token of which nothing is left has no norm to be given, and stays zero.
+    Later layer norms see only a token's direction, but in the residual stream its norm decides how
+    much later layers can change it. If a token has several axes, such as the heads at
+    ``attn.hook_z``, the norm is taken over all of them; ``OnHeads(KeepNorm(…))`` keeps the norm of
+    each head. A token that became zero stays zero.
 
     Raises:
-        MismatchError: At attention scores and patterns, which have no norm a token.
+        MismatchError: At attention scores and patterns, where tokens have no norm.
     """
 
     intervention: Intervention
-    """Whose strength, scope and hook point these are."""
+    """The wrapped one; its strength, scope and hook point are used."""
 
     def __post_init__(self) -> None:
         """Refuse what has no norm."""

@@ -24,7 +24,7 @@ def place_of(directions: Sequence[Direction], at: Place | None) -> str:
 
     Raises:
         MismatchError: For no direction, several hook points without ``at``, or several shapes.
-        HookNameError: For what is no hook name.
+        HookNameError: If it is not a hook name.
     """
     names = {each.hook_name for each in directions}
     if not names or (at is None and len(names) > 1):

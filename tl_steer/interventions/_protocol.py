@@ -23,7 +23,7 @@ scores come as ``batch query head key``.
 
 
 def instead_of_intervention(came: Any) -> str:
-    """A direction says nothing of what is to be done with it."""
+    """Say how to make an intervention from what came."""
     if isinstance(came, Direction):
         return "Say what to do with it: Add(direction, dose=0.2)."
     if are_directions(came):
@@ -44,11 +44,11 @@ def instead_of_intervention(came: Any) -> str:
 class Intervention(Protocol):
     """A change of the activations at one hook point, for the tokens of one scope.
 
-    Written as a frozen dataclass whose directions and strength are fields, that is all of it. It
-    may also have ``reads``, a tuple of hook names that its edit asks ``Context.read`` for,
-    ``needs_context = True``, ``check_fits(model)`` to refuse more than models its directions were
-    not read from, and, for settings per row beyond the strength, ``n_rows`` and ``rows(index)``.
-    One that wraps another in a field ``intervention`` need not hand any of these on.
+    A frozen dataclass with its directions and strength as fields needs nothing else. It may also
+    have ``reads``, the hook names that its edit asks ``Context.read`` for; ``needs_context =
+    True``; ``check_fits(model)``, to refuse more than models its directions were not read from;
+    and, for settings per row beyond the strength, ``n_rows`` and ``rows(index)``. An intervention
+    that wraps another in a field ``intervention`` need not hand these on.
     """
 
     @property
@@ -58,7 +58,7 @@ class Intervention(Protocol):
 
     @property
     def strength(self) -> Strength:
-        """How strongly; at zero it does nothing."""
+        """How strongly; zero does nothing."""
         ...
 
     @property

@@ -20,28 +20,28 @@ from tl_steer.strengths import Strength, as_strength
 class Replace:
     """Put a stored activation in a token's place: ``h' = h + α(s − h)``.
 
-    With the mean over usual texts this is mean ablation, with that of a class a move onto the class
-    which takes all else of the token along (Wang et al. 2022, https://arxiv.org/abs/2211.00593,
-    replace what heads write by their means). At the residual stream little of the text is left;
-    outputs of single blocks and heads stand it better.
+    With the mean over ordinary texts this is mean ablation; with the mean of a class, it moves the
+    whole token onto the class (Wang et al. 2022, https://arxiv.org/abs/2211.00593, replace what
+    heads write by their means). In the residual stream this leaves little of the text; outputs of
+    single blocks and heads tolerate it better.
 
     Raises:
         NonFiniteError: For a strength that is NaN or infinite.
     """
 
     stored: Direction
-    """``s``, as ``positive_mean`` or ``negative_mean`` gives it; any vector of the hook point, the
-    zero vector among them (zero ablation)."""
+    """``s``, as from ``positive_mean`` or ``negative_mean``; any vector of the hook point, also the
+    zero vector (zero ablation)."""
 
     strength: Strength = 1.0
-    """α, the share of the way: 1 all of it, 0 nothing."""
+    """α, the share of the way: 1 for all of it, 0 for none."""
 
     scope: Scope | slice = field(default=everywhere, kw_only=True)
     """Which tokens; a plain slice means absolute positions."""
 
     at: Place | None = field(default=None, kw_only=True)
-    """The hook point, where it is not the one that the activation was read at. A number is a
-    layer, at the same site."""
+    """The hook point; by default where the activation was read. A number means a layer, at the
+    same site."""
 
     def __post_init__(self) -> None:
         """Check what can be checked without a model."""

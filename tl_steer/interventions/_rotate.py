@@ -33,7 +33,7 @@ _PARALLEL = 1e-6
 @checked
 @dataclass(frozen=True, eq=False)
 class Rotate:
-    """Turn what a token has in a plane to an angle, and keep its length.
+    """Rotate a token's part in a plane to an angle, keeping its length.
 
     With ``b₁ = v̂``, ``b₂`` the part of the second direction that is orthogonal to it, at norm 1,
     ``P`` the projection onto their plane, ``φ`` the angle of ``Ph`` from ``b₁`` towards ``b₂``, and
@@ -41,9 +41,9 @@ class Rotate:
 
         h' = h − Ph + ‖Ph‖(cos ψ b₁ + sin ψ b₂)          ψ = φ + α(θ − φ), the shorter way round
 
-    With α = 1, every token comes to the same angle θ, whatever it had: the angular steering of Vu
-    and Nguyen (2025, https://arxiv.org/abs/2510.26243). Whatever the strength, norms stay. Tokens
-    that have nothing in the plane stay as they are.
+    With α = 1, every token ends at the same angle θ: the angular steering of Vu and Nguyen (2025,
+    https://arxiv.org/abs/2510.26243). Norms stay at any strength. Tokens with nothing in the plane
+    do not change.
 
     Raises:
         MismatchError: For two directions that are parallel, of two hook points without ``at``, or
@@ -52,7 +52,7 @@ class Rotate:
     """
 
     toward: Direction
-    """``v``, where the angle 0 is; its length plays no part."""
+    """``v``, where the angle 0 is; only its direction matters, not its length."""
 
     plane: Direction
     """Another direction, which with ``toward`` spans the plane; the angle of 90 degrees is on its
@@ -62,18 +62,18 @@ class Rotate:
     """``θ``: 0 is all along ``toward``, 180 all against it, 90 and 270 neither."""
 
     strength: Strength = 1.0
-    """α, the share of the turn: 1 all of it, 0 nothing."""
+    """α, the share of the turn: 1 for all of it, 0 for none."""
 
     adaptive: bool = field(default=False, kw_only=True)
-    """Turn only the tokens of which ``v̂ᵀh > 0``. The paper's adaptive variant, to take away what is
-    there; it found that small models need it."""
+    """Rotate only tokens with ``v̂ᵀh > 0``: the paper's adaptive variant for removing a property,
+    which small models were found to need."""
 
     scope: Scope | slice = field(default=everywhere, kw_only=True)
     """Which tokens; a plain slice means absolute positions."""
 
     at: Place | None = field(default=None, kw_only=True)
-    """The hook point, where it is not the one that the directions were read at. A number is a
-    layer, at the same site."""
+    """The hook point; by default where the directions were read. A number means a layer, at the
+    same site."""
 
     def __post_init__(self) -> None:
         """Check what can be checked without a model."""

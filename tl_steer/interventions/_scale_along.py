@@ -26,12 +26,12 @@ from tl_steer.strengths import Strength, as_strength
 @checked
 @dataclass(frozen=True, eq=False)
 class ScaleAlong:
-    """Multiply what a token has along a direction: ``h' = h + α(f − 1)v̂v̂ᵀ(h − μ)``.
+    """Multiply a token's part along a direction: ``h' = h + α(f − 1)v̂v̂ᵀ(h − μ)``.
 
-    The coordinate ``v̂ᵀh`` moves away from that of ``μ``, or towards it, to ``f`` times the
-    distance; all else stays. It makes more of a difference that is there and of none where there is
-    none: ``f = 2`` doubles, ``f = −1`` mirrors, and ``f = 0`` is :class:`Ablate` for ``μ = 0`` and
-    :class:`AffineEdit` for a class mean.
+    The distance of the coordinate ``v̂ᵀh`` from that of ``μ`` is multiplied by ``f``; all else
+    stays. This amplifies a difference that is there and creates none: ``f = 2`` doubles, ``f = −1``
+    mirrors, and ``f = 0`` is :class:`Ablate` for ``μ = 0`` and :class:`AffineEdit` for a class
+    mean.
 
     Raises:
         MismatchError: For a direction and a point of two hook points without ``at``, or shapes.
@@ -39,7 +39,7 @@ class ScaleAlong:
     """
 
     direction: Direction
-    """Its length plays no part."""
+    """Only its direction matters, not its length."""
 
     factor: float
     """``f``; 1 changes nothing."""
@@ -48,15 +48,15 @@ class ScaleAlong:
     """α, the share of the way from 1 to ``f``."""
 
     about: Direction | float = field(default=0.0, kw_only=True)
-    """``μ``, the point that stays: a vector such as ``positive_mean`` gives, of which only
-    ``v̂ᵀμ`` counts, or that number itself, in activation units."""
+    """``μ``, the fixed point: a vector as from ``positive_mean``, of which only ``v̂ᵀμ`` counts, or
+    that number itself, in activation units."""
 
     scope: Scope | slice = field(default=everywhere, kw_only=True)
     """Which tokens; a plain slice means absolute positions."""
 
     at: Place | None = field(default=None, kw_only=True)
-    """The hook point, where it is not the one that the direction was read at. A number is a
-    layer, at the same site."""
+    """The hook point; by default where the direction was read. A number means a layer, at the
+    same site."""
 
     def __post_init__(self) -> None:
         """Check what can be checked without a model."""

@@ -21,17 +21,16 @@ from tl_steer.strengths import Strength, as_strength
 @checked
 @dataclass(frozen=True, eq=False)
 class SetProjection:
-    """Bring the coordinate along a direction to a value, or into an interval.
+    """Set the coordinate along a direction to a value, or clamp it to an interval.
 
     With ``c`` the nearest to ``v̂ᵀh`` of all allowed values::
 
         h' = h + α(c − v̂ᵀh)v̂
 
-    Setting a feature to a value, as Templeton et al. (2024,
-    https://transformer-circuits.pub/2024/scaling-monosemanticity) clamp features of sparse
-    autoencoders. Whatever a token had along the direction before, it has the value afterwards, so
-    that doing it again changes nothing. An interval leaves the tokens inside as they are, bit for
-    bit, and is a cap or a floor where one end is infinite.
+    As Templeton et al. (2024, https://transformer-circuits.pub/2024/scaling-monosemanticity) clamp
+    features of sparse autoencoders. Every token ends at the same value, so doing it twice changes
+    nothing more. Tokens inside an interval stay bit-identical; with one infinite end, it is a cap
+    or a floor.
 
     Raises:
         SteerError: For an interval that ends before it begins, and for what is neither a number nor
@@ -41,24 +40,24 @@ class SetProjection:
     """
 
     direction: Direction
-    """Its length plays no part."""
+    """Only its direction matters, not its length."""
 
     value: Annotated[
         float | tuple[Measured, Measured],
         Words("one number, or an interval (low, high)", "numbers or intervals"),
     ]
-    """``c``, in activation units along ``v̂``, or an interval ``(low, high)``. Of a class mean
-    ``μ``, it is ``v̂ᵀμ``; ``token_projections`` shows what values texts have."""
+    """``c``, in activation units along ``v̂``, or an interval ``(low, high)``. For a class mean
+    ``μ``, take ``v̂ᵀμ``; ``token_projections`` shows the values of texts."""
 
     strength: Strength = 1.0
-    """α, the share of the way: 1 all of it, 0 nothing."""
+    """α, the share of the way: 1 for all of it, 0 for none."""
 
     scope: Scope | slice = field(default=everywhere, kw_only=True)
     """Which tokens; a plain slice means absolute positions."""
 
     at: Place | None = field(default=None, kw_only=True)
-    """The hook point, where it is not the one that the direction was read at. A number is a
-    layer, at the same site."""
+    """The hook point; by default where the direction was read. A number means a layer, at the
+    same site."""
 
     def __post_init__(self) -> None:
         """Check what can be checked without a model."""
@@ -74,7 +73,7 @@ class SetProjection:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The lowest and the highest value that stays as it is."""
+        """The lowest and the highest value that does not change."""
         return _interval(self.value, self.hook_name)
 
     @property

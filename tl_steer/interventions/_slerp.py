@@ -22,7 +22,7 @@ _STRAIGHT = 1e-5
 @checked
 @dataclass(frozen=True, eq=False)
 class Slerp:
-    """Turn a token towards a direction along the great circle, and keep its norm.
+    """Rotate a token towards a direction along the great circle, keeping its norm.
 
     With ``Ω`` the angle between ``h`` and ``v``, and ``û`` the part of ``v`` that is orthogonal to
     ``h``, at norm 1::
@@ -30,28 +30,28 @@ class Slerp:
         h' = ‖h‖ (cos(αΩ) ĥ + sin(αΩ) û) = ‖h‖ slerp(ĥ, v̂, α)
 
     Spherical steering (You, Deng and Chen 2026, https://arxiv.org/abs/2602.08169), without that
-    paper's gate: a strength that is a function takes its place. All of a token turns, not only its
-    part in a plane, so that α = 1 leaves of it nothing but its norm; a tenth is already much.
+    paper's gate; for one, use a function as the strength. The whole token rotates, not only its
+    part in a plane, so α = 1 leaves only its norm; 0.1 is already a lot.
 
-    A zero vector has no angle and stays as it is, and so does one that points exactly along the
-    direction or against it (within 1e-5 radians), from where no way is the shortest.
+    A zero vector does not change, nor does one that points exactly along the direction or against
+    it (within 1e-5 radians), where no way is the shortest.
 
     Raises:
         NonFiniteError: For a strength that is NaN or infinite, and a zero direction.
     """
 
     direction: Direction
-    """Its length plays no part."""
+    """Only its direction matters, not its length."""
 
     strength: Strength = 0.1
-    """α, the share of the angle: 0 does nothing, 1 turns all the way, less than 0 turns away."""
+    """α, the share of the angle: 0 does nothing, 1 goes all the way, below 0 turns away."""
 
     scope: Scope | slice = field(default=everywhere, kw_only=True)
     """Which tokens; a plain slice means absolute positions."""
 
     at: Place | None = field(default=None, kw_only=True)
-    """The hook point, where it is not the one that the direction was read at. A number is a
-    layer, at the same site."""
+    """The hook point; by default where the direction was read. A number means a layer, at the
+    same site."""
 
     def __post_init__(self) -> None:
         """Check what can be checked without a model."""

@@ -20,21 +20,21 @@ class ApplyConceptor:
     """Project softly onto where a class's activations lie: ``h' = h + α(βCh − h)``.
 
     With α = 1, the conceptor steering ``βCh`` of Postmus and Abreu (2024,
-    https://arxiv.org/abs/2410.16314). What the class has stays, what it lacks goes;
-    ``ApplyConceptor(~C)`` takes away what the class has.
+    https://arxiv.org/abs/2410.16314). It keeps what the class has and removes what
+    it lacks; ``ApplyConceptor(~C)`` removes what the class has.
 
     Raises:
         NonFiniteError: For a ``beta`` or strength that is NaN or infinite.
     """
 
     conceptor: Conceptor
-    """``C``, as ``conceptors`` computes it, or a combination of several."""
+    """``C``, as from ``conceptors``, or a combination of several."""
 
     strength: Strength = 1.0
-    """α, the share of the way: 1 all of it, 0 nothing."""
+    """α, the share of the way: 1 for all of it, 0 for none."""
 
     beta: float = field(default=1.0, kw_only=True)
-    """β, which makes up for the norm that is lost; ``KeepNorm`` does so token by token."""
+    """β, to make up for the lost norm; ``KeepNorm`` does so token by token."""
 
     scope: Scope | slice = field(default=everywhere, kw_only=True)
     """Which tokens; a plain slice means absolute positions."""

@@ -26,10 +26,10 @@ class ApplyTransport:
     """
 
     map: TransportMap
-    """As ``linear_transport`` or ``incremental_transport`` fits it."""
+    """As from ``linear_transport`` or ``incremental_transport``."""
 
     strength: Strength = 1.0
-    """λ: 0 does nothing, 1 carries all the way; the paper stays between the two."""
+    """λ: 0 does nothing, 1 goes all the way; the paper stays between the two."""
 
     scope: Scope | slice = field(default=everywhere, kw_only=True)
     """Which tokens; a plain slice means absolute positions."""

@@ -61,7 +61,7 @@ def layer_of(name: str) -> int:
     """Return the block that a hook name belongs to.
 
     Raises:
-        HookNameError: For what is no hook name, a pattern for several of them included.
+        HookNameError: If it is not the name of one hook point.
     """
     layer, site = _parts(name)
     if not _NUMBER.fullmatch(layer):
@@ -82,7 +82,7 @@ def site_shape(model: SteerableModel, name: str) -> tuple[int, ...]:
     It is that of what the model has shown there, layer by layer.
 
     Raises:
-        HookNameError: For what is no hook point of the model, or holds something else there than
+        HookNameError: If it is not a hook point of the model, or holds something else than
             its name says.
     """
     layer_of(name)

@@ -46,7 +46,7 @@ def hook_names(model: SteerableModel, at: Places, *, site: str = STREAM) -> tupl
         Each name once; patterns and sites are expanded from the first layer to the last.
 
     Raises:
-        HookNameError: For a layer or a site that the model lacks, and for what is no place.
+        HookNameError: For a layer or a site that the model lacks, or anything but a place.
     """
     n_layers = int(model.cfg.n_layers)
     return resolve(model, [_pattern(each, n_layers, site) for each in several(at)])

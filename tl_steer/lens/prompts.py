@@ -48,7 +48,7 @@ def read_prompts(
 
 
 def _require_ids(model: SteerableModel, row: TokenIds, number: int) -> None:
-    """Refuse what is no row of this model's tokens, and padding, which would be read as text."""
+    """Refuse anything but rows of this model's tokens, and padding, which would be read as text."""
     largest = int(model.cfg.d_vocab) - 1
     wrong = [token for token in row if not 0 <= token <= largest]
     if wrong or not row:

@@ -127,7 +127,7 @@ def is_bridge(model: Host) -> bool:
 
 
 def require_steerable(model: object) -> None:
-    """Refuse what is no TransformerLens model.
+    """Refuse anything that is not a TransformerLens model.
 
     Raises:
         SteerError: When the object lacks part of :class:`SteerableModel`, or is no model that reads

@@ -48,7 +48,7 @@ class Chat:
     """The system's turn; ``None`` leaves it to the template."""
 
     def __post_init__(self) -> None:
-        """Refuse what is no text."""
+        """Refuse anything that is not a text."""
         if not isinstance(self.system, str | None):
             raise SteerError(
                 f"Chat(system={self.system!r}): expected a text, got a "

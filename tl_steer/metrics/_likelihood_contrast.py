@@ -109,7 +109,7 @@ def likelihood_contrasts(
         direction: What is added.
         strengths: In multiples of the direction; 0 is the model as it is.
         scope: Which tokens are steered.
-        at: The hook point, where it is not the one that the direction was read at.
+        at: The hook point; by default where the direction was read.
         chat: Puts each prompt into the tokenizer's chat template.
         prepend_bos: Whether prompts begin with a beginning-of-text token.
         max_tokens: Padded tokens in a batch; by default from memory.

@@ -83,7 +83,7 @@ class Question:
 
         Returns:
             The number of the scale; of a pair 1 where the condition was preferred, 0 where the
-            other was, ½ for ``same``. NaN for ``skip`` and for nothing. None for what is no answer.
+            other was, ½ for ``same``. NaN for ``skip`` and for nothing. None if it is no answer.
         """
         word = answer.strip().casefold()
         if word in ("", SKIP):

@@ -38,7 +38,7 @@ class PromptMetric:
 
         Raises:
             DataError: For no prompts, or prompts or answers that cannot be used.
-            SteerError: For what is no model, or no metric.
+            SteerError: If they are not a model and a metric.
         """
         require_steerable(model)
         texts = plain_texts(prompts, "prompts")

@@ -1,4 +1,4 @@
-"""Tokens that attend to some others."""
+"""Tokens that attend to certain others."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,12 +17,12 @@ from tl_steer.shapes import TokenMask
 @checked
 @dataclass(frozen=True)
 class AttendsTo:
-    """Tokens that give more than some share of their attention to the tokens of a scope.
+    """Tokens that give more than a certain share of their attention to the tokens of a scope.
 
     ``AttendsTo(Keywords("film"), "blocks.7.attn.hook_pattern", above=0.2)`` marks tokens where the
-    model is concerned with the film, whatever words it uses. Intervene in the same layer or a later
-    one. How shares are counted is told by :class:`~tl_steer.scopes._attention.Attention`; for an
-    effect in proportion there is :class:`~tl_steer.strengths.AttentionShare`.
+    model attends to the film, whatever words it uses. Intervene in the same layer or a later one.
+    The share is ``Σ_k A[head, query, k]`` over the scope's tokens ``k``, then the mean over heads.
+    For an effect in proportion, use :class:`~tl_steer.strengths.AttentionShare`.
 
     Raises:
         HookNameError: For hook points that are no attention patterns.

@@ -32,8 +32,8 @@ class AllOf:
     """Tokens that every one of several scopes marks.
 
     Raises:
-        SteerError: For no scope, for what is none, and for scopes that never meet: of the prompt,
-            and of what is generated.
+        SteerError: For no scope, for anything but scopes, and for scopes that never meet, such as
+            one of the prompt and one of what is generated.
     """
 
     scopes: tuple[Scope, ...]
@@ -59,7 +59,7 @@ class AnyOf:
     """Tokens that at least one of several scopes marks.
 
     Raises:
-        SteerError: For no scope, and for what is none.
+        SteerError: For no scope, and for anything but scopes.
     """
 
     scopes: tuple[Scope, ...]
@@ -80,7 +80,7 @@ class Not:
     """Real tokens that a scope does not mark.
 
     Raises:
-        SteerError: For what is no scope, and for ``everywhere``, of which nothing is left.
+        SteerError: If it is not a scope, and for ``everywhere``, of which nothing is left.
     """
 
     scope: Scope

@@ -1,8 +1,7 @@
 """Conditions: tokens at which an activation points along a direction.
 
-A condition is a scope, and what decides is read before anything is written there: a gate does not
-see its own effect, and :class:`~tl_steer.Steering` refuses one that would see
-that of another intervention.
+A condition is a scope. It reads before anything is written there, so a gate does not see its own
+effect, and :class:`~tl_steer.Steering` refuses a gate that would see that of another intervention.
 """
 
 from dataclasses import dataclass, field
@@ -26,12 +25,12 @@ class CosineAbove:
     """Tokens whose activation is similar to a direction: ``h·v̂ / ‖h‖ > above``.
 
     The gate of conditional activation steering (Lee et al. 2024,
-    https://arxiv.org/abs/2409.05907), asked token by token. ``PerPrompt(CosineAbove(…))`` decides
-    once for a text, ``Latched(CosineAbove(…))`` from the first such token on. In the paper ``h`` is
-    compared with its projection onto ``v``, which forgets the sign; here the sign counts.
+    https://arxiv.org/abs/2409.05907), decided token by token. ``PerPrompt(CosineAbove(…))``
+    decides once for a text, ``Latched(CosineAbove(…))`` from the first such token on. In the paper
+    ``h`` is compared with its projection onto ``v``, which forgets the sign; here the sign counts.
 
     Raises:
-        SteerError: For what is no direction or no cosine.
+        SteerError: If they are not a direction and a cosine.
         NonFiniteError: For the zero direction, or a threshold that is not finite.
     """
 
@@ -86,7 +85,7 @@ class ProjectionAbove:
     the threshold takes the place of its intercept.
 
     Raises:
-        SteerError: For what is no direction or no number.
+        SteerError: If they are not a direction and a number.
         NonFiniteError: For the zero direction, or a threshold that is not finite.
     """
 

@@ -1,4 +1,4 @@
-"""A scope as the choice of tokens that others attend to."""
+"""A scope that chooses the tokens attended to."""
 
 from dataclasses import dataclass
 

@@ -55,13 +55,13 @@ Take = Annotated[
 class Regex:
     """Tokens of all matches of a regular expression.
 
-    It is matched on characters, across the boundaries of tokens, in the prompt and in what the
-    model writes; special tokens count as text. A match of no characters is none. In generated text
-    a match is known once it stands there: the first tokens of a word of several cannot be marked
-    when they go by, but attention to them can be (see :class:`~tl_steer.scopes.AttendsTo`).
+    It matches characters, across token boundaries, in the prompt and in what the model writes;
+    special tokens count as text, and empty matches do not count. In generated text a match is known
+    only once it is complete: the first tokens of a longer word cannot be marked as they are
+    written, but attention to them can (see :class:`~tl_steer.scopes.AttendsTo`).
 
     Raises:
-        SteerError: For what is no regular expression on text, and for an empty one.
+        SteerError: If it is not a regular expression on text, and for an empty one.
     """
 
     pattern: Annotated[
@@ -71,21 +71,21 @@ class Regex:
     """A regular expression, as text or compiled with flags, by ``re`` or by ``regex``."""
 
     take: Take = field(default=_All(), kw_only=True)
-    """Which tokens for a match, from the columns that it overlaps; by default all of these."""
+    """Which tokens to mark for a match, of those that it overlaps; by default all."""
 
     def __post_init__(self) -> None:
-        """Compile once, and so see mistakes before a model runs."""
+        """Compile once, so that mistakes show before a model runs."""
         object.__setattr__(self, "pattern", _compiled(self.pattern))
 
     def last(self) -> "Regex":
-        """Only the last token of each match: there the whole word has been read."""
+        """Only the last token of each match, where the whole word has been read."""
         return replace(self, take=_Last())
 
     def after(self, n: Count) -> "Regex":
         """The n tokens after each match, instead of its own.
 
         Raises:
-            SteerError: For less than one.
+            SteerError: For n below 1.
         """
         return replace(self, take=_After(n))
 
@@ -94,7 +94,7 @@ class Regex:
         return own_tokens(context, self.columns)
 
     def columns(self, view: View) -> Iterator[int]:
-        """Find the columns to be marked in what is known of a text."""
+        """Find the columns to mark in what is known of a text."""
         return _columns(self.pattern, self.take, view)
 
 
@@ -102,27 +102,27 @@ class Regex:
 @checked
 @dataclass(frozen=True)
 class Keywords:
-    """Tokens of some words, wherever they stand: ``Keywords("film", "movie")``.
+    """Tokens of some words, wherever they occur: ``Keywords("film", "movie")``.
 
     All tokens that overlap a word are marked; :meth:`last` and :meth:`after` choose others. White
-    space around a word is no part of it, and within one, any white space is the same. In scripts
-    that set no spaces (Chinese, Japanese, Thai) a word is found wherever its letters stand, within
-    longer words, too; in languages that join endings to words, such as Korean, ask for
-    ``whole_words=False``. How words are looked for is told by :class:`Regex`.
+    space around a word does not belong to it, and any white space within one matches any other. In
+    scripts without spaces (Chinese, Japanese, Thai) a word is found wherever its letters occur,
+    also within longer words. In languages that join endings to words, such as Korean, use
+    ``whole_words=False``. :class:`Regex` says how the text is searched.
 
     Raises:
-        SteerError: For no word, an empty one, and for what is no text.
+        SteerError: For no word, an empty one, or anything but a text.
     """
 
     words: tuple[str, ...]
 
     whole_words: bool = True
-    """Whether ``film`` is not found in ``films``. If not, white space around a word counts."""
+    """Whether to skip ``film`` in ``films``. If ``False``, white space around a word counts."""
 
     ignore_case: bool = True
 
     take: Take = field(default=_All(), kw_only=True)
-    """Which tokens for a word, from the columns that it overlaps; by default all of these."""
+    """Which tokens to mark for a word, of those that it overlaps; by default all."""
 
     def __init__(
         self,
@@ -131,7 +131,7 @@ class Keywords:
         ignore_case: bool = True,
         take: Take = _All(),
     ) -> None:
-        """Take words, or phrases of several words; or one list of them."""
+        """Take words or phrases, or one list of them."""
         several = one_by_one(words)
         if not several or not all(word.strip() for word in several):
             raise SteerError(f"Keywords{several!r}: expected at least one word, and no empty one.")
@@ -148,7 +148,7 @@ class Keywords:
         """The n tokens after each word, instead of its own.
 
         Raises:
-            SteerError: For less than one.
+            SteerError: For n below 1.
         """
         return self._taking(_After(n))
 
@@ -173,7 +173,7 @@ class Keywords:
         return own_tokens(context, self.columns)
 
     def columns(self, view: View) -> Iterator[int]:
-        """Find the columns to be marked in what is known of a text."""
+        """Find the columns to mark in what is known of a text."""
         return _columns(self.pattern, self.take, view)
 
 

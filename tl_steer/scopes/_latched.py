@@ -1,4 +1,4 @@
-"""From the first marked token on."""
+"""All tokens from the first marked one on."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ class Latched:
     """All tokens from the first one on that a scope or condition marks.
 
     Raises:
-        SteerError: For what is no scope.
+        SteerError: If it is not a scope.
     """
 
     scope: Scope

@@ -1,4 +1,4 @@
-"""One decision for a text, made on its prompt."""
+"""One decision a text, made on its prompt."""
 
 from dataclasses import dataclass, field
 from typing import Annotated
@@ -22,15 +22,15 @@ _MASSIVE = 10.0
 @checked
 @dataclass(frozen=True, eq=False)
 class PerPrompt:
-    """All tokens of the texts whose prompt, as a whole, meets a condition.
+    """All tokens of texts whose prompt, as a whole, meets a condition.
 
-    The condition is asked about the mean activation over the prompt's tokens, as ``capture`` reads
-    texts by default: without the first position, and without tokens whose norm is over 10 times the
-    median of the prompt. What a threshold was fitted on is then what is compared with it. A prompt
-    of one token is asked about itself.
+    The condition is tested on the mean activation over the prompt's tokens, read as ``capture``
+    does by default: without the first position and without tokens whose norm is over 10 times the
+    prompt's median. So a fitted threshold is compared with what it was fitted on. For a prompt of
+    one token, that token is tested.
 
     Raises:
-        SteerError: For what is no condition.
+        SteerError: If it is not a condition.
     """
 
     condition: Annotated[
@@ -43,14 +43,13 @@ class PerPrompt:
     ]
 
     last: bool = field(default=False, kw_only=True)
-    """Ask about the prompt's last token instead of the mean, as for directions that were read by
-    ``LastToken()``."""
+    """Test the prompt's last token instead of the mean, for directions read by ``LastToken()``."""
 
     def __call__(self, context: Context) -> TokenMask:
         """Mark all tokens of this pass, or none, row by row.
 
         Raises:
-            SteerError: When it was not there while the prompt was read.
+            SteerError: If it was not active while the prompt was read.
         """
         # Also where it is remembered: a later piece of the prompt may have come since.
         _ = context.prompt_lengths

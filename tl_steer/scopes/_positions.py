@@ -1,7 +1,7 @@
-"""Scopes that only need to know where a token stands.
+"""Scopes that depend only on where a token is.
 
-A scope is a function from :class:`~tl_steer.lens.context.Context` to a mask over tokens; a user's
-own function is as good as these. Padding is never touched.
+A scope is a function from a :class:`~tl_steer.lens.context.Context` to a mask over tokens. You can
+write your own. Padding is never touched.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from tl_steer.shapes import TokenMask
 
 
 def instead_of_scope(came: object) -> str:
-    """What a scope may be, and how a word becomes one."""
+    """What a scope can be, and how to make one from a word."""
     words = f" For tokens of a word write Keywords({came!r})." if isinstance(came, str) else ""
     return (
         "Scopes are everywhere, prompt, generated, last_prompt_token, a slice of positions such as "
@@ -51,7 +51,7 @@ def prompt(context: Context) -> TokenMask:
 @stored_as("generated")
 @checked
 def generated(context: Context) -> TokenMask:
-    """The tokens that the model wrote itself."""
+    """The tokens that the model wrote."""
     return context.generated
 
 
@@ -66,13 +66,13 @@ def last_prompt_token(context: Context) -> TokenMask:
 @checked
 @dataclass(frozen=True)
 class Positions:
-    """Tokens from ``start`` to before ``stop``, as a slice of each row's real tokens.
+    """Tokens from ``start`` up to ``stop``, as a slice of each row's real tokens.
 
-    Positions count from the row's first real token, however it is padded. A negative bound
-    counts from the end of the prompt, so that ``Positions(-3)`` begins at its third last token.
+    Positions count from the row's first real token, whatever the padding. Negative bounds count
+    from the end of the prompt: ``Positions(-3)`` begins at its third token from the end.
 
     Raises:
-        SteerError: For what are no whole numbers, and for bounds with nothing between.
+        SteerError: For bounds that are not whole numbers, or with nothing between them.
     """
 
     start: int | None = 0
@@ -100,11 +100,11 @@ class Positions:
 
 
 def as_scope(scope: Scope | slice) -> Scope:
-    """Accept a plain slice of absolute positions where a scope is wanted.
+    """Accept a plain slice of absolute positions as a scope.
 
     Raises:
-        SteerError: For a slice with a step or with nothing in it, and for what cannot be called
-            with a context.
+        SteerError: For a slice with a step or with nothing in it, and for anything that cannot be
+            called with a context.
     """
     if isinstance(scope, slice):
         if scope.step not in (None, 1):

@@ -26,7 +26,7 @@ class Sentences:
     known: for a token of the prompt from the end of the prompt, for a generated one from itself.
 
     Raises:
-        SteerError: For no number, and for what is no whole one.
+        SteerError: For no number, or anything but a whole one.
     """
 
     which: tuple[int, ...]

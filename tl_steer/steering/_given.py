@@ -1,4 +1,4 @@
-"""What may be given wherever a steering is wanted."""
+"""What can be given wherever a steering is expected."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -16,7 +16,7 @@ SteeringLike = Annotated[
         instead_of_intervention,
     ),
 ]
-"""What may be given wherever a steering is wanted."""
+"""What can be given wherever a steering is expected."""
 
 
 def as_steering(given: SteeringLike) -> Steering:

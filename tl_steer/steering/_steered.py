@@ -25,8 +25,8 @@ from tl_steer.strengths import Strength
 class Steered:
     """A model that is steered between entering and leaving a block; made by :func:`steer`.
 
-    Without a block, as a notebook session may want it: :meth:`start`, and :meth:`remove` at the
-    end. Switches and strengths may change meanwhile, also in the middle of a text.
+    Without a block, in a notebook for example, call :meth:`start`, and :meth:`remove` at the end.
+    Switches and strengths may change at any time, also in the middle of a text.
     """
 
     def __init__(
@@ -187,23 +187,23 @@ def steer(
     *interventions: SteeringLike,
     prompt_lengths: PromptLengths = None,
 ) -> Steered:
-    """Steer a model for the length of a block; whatever runs in it is steered.
+    """Steer a model within a block.
 
-    ``model(...)``, ``run_with_cache`` and ``generate`` with and without a cache all are. Blocks
-    nest and may end in any order; hooks of your own stay where they are.
+    Everything that runs there is steered: ``model(...)``, ``run_with_cache``, and ``generate`` with
+    and without a cache. Blocks nest and may end in any order; your own hooks stay.
 
     Args:
         model: Any TransformerLens model.
-        interventions: Interventions, in order, or a list of them, or one :class:`Steering`.
+        interventions: Interventions in order, a list of them, or one :class:`Steering`.
         prompt_lengths: Tokens of each row that count as the prompt; by default all of the first
             pass of a sequence.
 
     Returns:
-        A context manager; :meth:`Steered.remove` ends it early. At its end it warns of scopes that
+        A context manager; :meth:`Steered.remove` ends it early. At the end it warns of scopes that
         marked no token.
 
     Raises:
-        SteerError: When something does not fit the model; nothing is attached then.
+        SteerError: If something does not fit the model; then nothing is attached.
 
     Example:
         >>> with ts.steer(model, ts.Add(joy, 4.0)):

@@ -33,7 +33,7 @@ from tl_steer.steering._layers import OneDose, OneStrength, divided
 from tl_steer.strengths import Strength
 
 PromptLengths = Sequence[Index] | None
-"""Tokens of each row that count as its prompt: numbers from 0 on, in a list or a tensor."""
+"""How many tokens of each row count as its prompt, in a list or a tensor."""
 
 
 @checked
@@ -42,12 +42,12 @@ PromptLengths = Sequence[Index] | None
 class Steering:
     """Several interventions, in order, each with a name and a switch.
 
-    Interventions at one hook point act in the order in which they are written. A ``Steering`` does
-    not change: :meth:`off`, :meth:`on`, :meth:`at_strength` and :meth:`rows` return new ones.
+    Interventions at one hook point act in the order written. A ``Steering`` is immutable:
+    :meth:`off`, :meth:`on`, :meth:`at_strength` and :meth:`rows` return new ones.
 
     Args:
-        interventions: Any number, at any hook points; they are named ``1``, ``2``, …
-        named: More of them, under names of your own, after the others.
+        interventions: Any number, at any hook points, named ``1``, ``2``, …
+        named: More, under your own names, which act after the others.
 
     Raises:
         SteerError: For something that is not an intervention.
@@ -57,7 +57,7 @@ class Steering:
     """By name, in order."""
 
     switched_off: frozenset[str]
-    """Names of those that do nothing."""
+    """Names of those that are off."""
 
     _note: str
 
@@ -78,25 +78,25 @@ class Steering:
         dose: OneDose | None = None,
         scope: Scope | slice = everywhere,
     ) -> "Steering":
-        """Add a direction at each of several layers, with the strength divided among them.
+        """Add a direction at each of several layers, dividing the strength among them.
 
-        With ``n`` directions each addition gets ``strength / √n``, or ``dose / √n``: what is added
-        at one layer is carried on to the next, but not all of it, so that the whole of it at each
-        would be too much, and an ``n``-th too little. It is a rule of thumb to start from.
+        With ``n`` directions each gets ``strength / √n``, or ``dose / √n``. What is added at one
+        layer partly carries on to the next, so the full strength at each would be too much and an
+        ``n``-th too little. It is a rule of thumb to start from.
 
         Args:
             directions: One for each layer: ``joy[10:19]``, or a list.
-            strength: Of all together, in multiples of the directions as measured; 1 unless given.
-            dose: Instead, in units of the activations' norm at each layer; below zero, against the
-                directions.
+            strength: Of all together, in multiples of the directions as measured; 1 by default.
+            dose: Instead of a strength, in units of the activations' norm at each layer; negative
+                doses act against the directions.
             scope: Which tokens.
 
         Returns:
-            Additions named ``layer_10``, ``layer_11``, … (by their hook names where two are of one
-            layer).
+            Additions named ``layer_10``, ``layer_11``, … (or by their hook names if a layer has
+            two).
 
         Raises:
-            MismatchError: For no direction, or two of one hook point.
+            MismatchError: For no direction, or two at one hook point.
             SteerError: For both a strength and a dose.
 
         Example:
@@ -113,7 +113,7 @@ class Steering:
 
     @property
     def n_rows(self) -> int | None:
-        """How many rows the settings are made for; ``None`` when they serve any batch."""
+        """How many rows the settings are for; ``None`` if they serve any batch."""
         counts = {n_rows(each) for each in self.interventions.values()} - {None}
         if len(counts) > 1:
             raise MismatchError(
@@ -123,7 +123,7 @@ class Steering:
         return counts.pop() if counts else None
 
     def off(self, *names: str) -> "Steering":
-        """Switch some off: the same as leaving them out."""
+        """Switch some off, as if they were left out."""
         return self._with(self.interventions, self.switched_off | self._known(names), self._note)
 
     def on(self, *names: str) -> "Steering":
@@ -131,7 +131,7 @@ class Steering:
         return self._with(self.interventions, self.switched_off - self._known(names), self._note)
 
     def at_strength(self, **strengths: Strength) -> "Steering":
-        """Return the same with other strengths, by name: ``steering.at_strength(joy=2.0)``."""
+        """Change strengths by name: ``steering.at_strength(joy=2.0)``."""
         self._known(tuple(strengths))
         chosen = {
             name: with_strength(each, strengths[name]) if name in strengths else each
@@ -178,13 +178,12 @@ class Steering:
     ) -> list[tuple[str, HookFunction]]:
         """Return hooks for ``run_with_hooks`` and ``model.hooks``.
 
-        A scope needs to know where in the text a pass stands, which hooks are not told. For as
-        long as somebody holds these hooks, the model carries a listener that reads the attention
-        mask of its calls and, on a bridge, whether its cache was kept. :func:`steer` is the same
-        without that condition.
+        A scope needs to know where in the text a pass is, which hooks are not told. So for as long
+        as you hold these hooks, the model carries a listener that reads the attention mask of its
+        calls and, on a bridge, whether its cache was kept. :func:`steer` needs no such care.
 
         Args:
-            model: The one that they will be used with.
+            model: The model that you will use them with.
             prompt_lengths: Tokens of each row that count as the prompt; by default all of the
                 first pass.
 
@@ -203,9 +202,9 @@ class Steering:
 
     @property
     def reads_prompts_alike(self) -> bool:
-        """Whether rows of one prompt surely leave it in the same state, whatever their settings.
+        """Whether rows of one prompt leave it in the same state, whatever their settings.
 
-        So it is where nothing acts on prompts or asks about them, and strengths are numbers, which
+        True if nothing acts on prompts or asks about them, and all strengths are numbers, which
         remember nothing.
         """
         return all(
@@ -220,7 +219,7 @@ class Steering:
         return (*(each.hook_name for each in everything), *what_is_read(everything))
 
     def timeline(self, prompt_lengths: PromptLengths = None) -> Timeline | None:
-        """Return what follows the model from pass to pass; ``None`` where nobody needs to."""
+        """Return what follows the model from pass to pass; ``None`` if nothing depends on it."""
         if not any(map(follows_pass, self.active)):
             return None
         return Timeline(

@@ -16,8 +16,8 @@ class AttentionShare:
     """Act on a token as much as it attends to the tokens of a scope: ``α · Σ_k A[query, k]``.
 
     ``AttentionShare(Keywords("film"), "blocks.7.attn.hook_pattern", factor=8.0)`` as the strength
-    of an addition steers what is said about the film, and little else. How shares are counted is
-    told by :class:`~tl_steer.scopes.AttendsTo`.
+    of an addition steers what is said about the film, and little else. For how shares are counted,
+    see :class:`~tl_steer.scopes.AttendsTo`.
 
     Raises:
         HookNameError: For hook points that are no attention patterns.

@@ -52,7 +52,7 @@ class HoldProjection:
     """What is added, at the hook point where it was read."""
 
     target: float
-    """Where ``v̂ᵀh`` is to be, in activation units."""
+    """The target for ``v̂ᵀh``, in activation units."""
 
     gain: NotNegative = field(default=1.0, kw_only=True)
     """Share of a token's own error that is made up for at once."""

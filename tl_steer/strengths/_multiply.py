@@ -27,11 +27,11 @@ from tl_steer.strengths._strength import (
 class Multiply:
     """Several strengths multiplied: ``α = α₁ · α₂ · …``.
 
-    ``Multiply([1.0, 2.0, 4.0], ExponentialDecay(8))`` is a strength for each of three rows, which
-    fades; ``Multiply(2.0, WarmUp(4), Dose(joy, 0.1))`` works just so.
+    ``Multiply([1.0, 2.0, 4.0], ExponentialDecay(8))`` is a fading strength for each of three rows;
+    ``Multiply(2.0, WarmUp(4), Dose(joy, 0.1))`` works too.
 
     Raises:
-        SteerError: For no factor, or one that is no strength.
+        SteerError: For no factor, or one that is not a strength.
         NonFiniteError: For a number that is NaN or infinite.
         MismatchError: For factors of different numbers of rows.
     """
@@ -58,7 +58,7 @@ class Multiply:
         return next((n for n in map(rows_of, self.factors) if n is not None), None)
 
     def rows(self, index: Sequence[int]) -> "Multiply":
-        """Keep what the factors say of some rows, in the order asked for."""
+        """Keep the factors of some rows, in the order asked for."""
         return Multiply(*(chosen_rows(each, index) for each in self.factors))
 
     @cached_property
@@ -70,7 +70,7 @@ class Multiply:
         ]
 
     def __call__(self, acts: Acts, context: Context) -> TokenStrengths:
-        """Multiply what the factors say of each token."""
+        """Multiply the factors for each token."""
         product = torch.ones(acts.shape[:2], device=acts.device)
         for factor in self._prepared:
             if isinstance(factor, OnDevice):

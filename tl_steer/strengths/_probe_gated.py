@@ -1,4 +1,4 @@
-"""Semantic adaptation: less strength where the text is already what it is to become."""
+"""Semantic adaptation: less strength where the text already has the property."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace

@@ -3,8 +3,8 @@
 Of a token at position ``t`` of a row whose prompt has ``P`` tokens, the index is ``i = t − P``: 0
 for the first token that the model wrote. The activations of that token decide on the second one;
 the first one was drawn from the last token of the prompt, so that what prompt tokens get matters.
-They get what index 0 gets, or nothing with ``on_prompt=False``; the scope of the intervention still
-says which of them are touched at all.
+They get the strength of index 0, or none with ``on_prompt=False``; the intervention's scope still
+decides which tokens are touched at all.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""What a strength may be, and how it becomes a number for each token."""
+"""What a strength can be, and how it becomes a number for each token."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ from tl_steer.shapes import Acts, TokenStrengths
 StrengthFunction = Callable[[Acts, Context], TokenStrengths]
 """From the activations that are about to be changed, and the pass, to a strength for each token.
 
-It may have ``reads``, a tuple of hook names that it asks :meth:`Context.read` for, and
-``check_fits(model, hook_name)``, which refuses what it was not made for.
+It may have ``reads``, the hook names that it asks :meth:`Context.read` for, and
+``check_fits(model, hook_name)``, to refuse models that it was not made for.
 """
 
 Strength = Annotated[
@@ -50,10 +50,10 @@ class Numbers:
 
 
 def as_strength(strength: Any, *, hook_name: str) -> Numbers | StrengthFunction:
-    """Tell a function from numbers, and check the numbers.
+    """Return functions as they are; check numbers.
 
     Raises:
-        SteerError: For what is neither.
+        SteerError: If it is neither.
         MismatchError: For no number, or numbers in two dimensions.
         NonFiniteError: For NaN or infinity.
     """
@@ -88,7 +88,7 @@ def rows_of(strength: Any) -> int | None:
 
 
 def chosen_rows(strength: Any, index: Sequence[int]) -> Any:
-    """Keep what a strength says of some rows, in the order asked for."""
+    """Keep the strengths of some rows, in the order asked for."""
     n_rows = rows_of(strength)
     if n_rows is None:
         return strength
@@ -99,7 +99,7 @@ def chosen_rows(strength: Any, index: Sequence[int]) -> Any:
 
 
 def require_rows(index: Sequence[int], n_rows: int) -> None:
-    """Refuse rows that there are no settings for.
+    """Refuse rows without settings.
 
     Raises:
         MismatchError: With their numbers.
@@ -111,7 +111,7 @@ def require_rows(index: Sequence[int], n_rows: int) -> None:
 
 
 def evaluated(strength: Any, acts: Acts, context: Context, *, hook_name: str) -> TokenStrengths:
-    """Ask a strength function, and check what it says.
+    """Call a strength function and check its result.
 
     Raises:
         SteerError: For another shape.

@@ -47,7 +47,7 @@ def hook_name_of(model: SteerableModel, sae: SparseAutoencoder) -> str:
     """Return where an autoencoder reads and writes, checked against a model.
 
     Raises:
-        SteerError: For what is no autoencoder, or one that does not say where it belongs.
+        SteerError: If it is not an autoencoder, or one that does not say where it belongs.
         HookNameError: For a hook point that the model lacks, or that is not as wide as the
             residual stream.
         MismatchError: For one of another width, one that writes elsewhere than it reads, or one

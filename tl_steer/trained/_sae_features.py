@@ -109,7 +109,7 @@ def sae_features(
         order. And a direction for each.
 
     Raises:
-        SteerError: For what is no autoencoder, a dose or ``k`` that does not fit, or no prompts.
+        SteerError: If it is not an autoencoder, for a bad dose or ``k``, or no prompts.
         HookNameError: For an autoencoder of a hook point that the model lacks.
         MismatchError: For one of another width, a transcoder, or one whose weights expect
             activations normalised by numbers that it does not hold.
