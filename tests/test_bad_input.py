@@ -72,12 +72,12 @@ REFUSED: dict[str, tuple[Make, type[SteerError], tuple[str, ...]]] = {
     "a pattern": (
         lambda m: ts.Add(at(m, "blocks.*.hook_resid_post")),
         HookNameError,
-        ("blocks.*.hook_resid_post", "one hook point is wanted", '"blocks.7.hook_resid_post"'),
+        ("blocks.*.hook_resid_post", "expected one hook point", '"blocks.7.hook_resid_post"'),
     ),
     "a pattern, asked for": (
         lambda m: ts.Add(direction(m, SITE), at="blocks.{0..2}.hook_resid_post"),
         HookNameError,
-        ("blocks.{0..2}.hook_resid_post", "one hook point is wanted"),
+        ("blocks.{0..2}.hook_resid_post", "expected one hook point"),
     ),
     "one number, which would be added everywhere": (
         lambda m: ts.Add(wide(m)),

@@ -162,7 +162,7 @@ def test_class_means_are_a_point_to_go_to(model: Any) -> None:
 def test_what_has_no_slope_is_refused(model: Any) -> None:
     with pytest.raises(SteerError, match="its slope is zero"):
         attributed(model, metric=Divergence())
-    with pytest.raises(SteerError, match="does not depend on the activations"):
+    with pytest.raises(SteerError, match="not a differentiable function of the activations"):
         attributed(model, metric=lambda given, prompts: given.argmax(-1).double())
 
 

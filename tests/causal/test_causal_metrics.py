@@ -161,13 +161,13 @@ METRIC = LogitDifference("good", "bad")
             DataError,
             "from_end=True",
         ),
-        (METRIC, {"positions": AtPosition(30)}, DataError, "no prompt has a token"),
-        (METRIC, {"positions": lambda n: {0: [n]}}, SteerError, "give some from 0 to 4"),
+        (METRIC, {"positions": AtPosition(30)}, DataError, "No prompt has a token"),
+        (METRIC, {"positions": lambda n: {0: [n]}}, SteerError, "Expected some from 0 to 4"),
         (METRIC, {"max_tokens": 0}, SteerError, "max_tokens=0"),
         (LogitDifference("good", "good film"), {}, DataError, "begin with the same token"),
-        (LogitDifference(["good"] * 2, "bad"), {}, DataError, "2 answers came with 3 prompts"),
+        (LogitDifference(["good"] * 2, "bad"), {}, DataError, "Got 2 answers and 3 prompts"),
         (LogitDifference("good", " "), {}, DataError, "1 of 1 texts are empty"),
-        (LogProbability(["so", "so"]), {}, DataError, "2 continuations came with 3 prompts"),
+        (LogProbability(["so", "so"]), {}, DataError, "Got 2 continuations and 3 prompts"),
         (LogProbability("film " * 60), {}, DataError, "context holds 64"),
         ("good", {}, ArgumentError, "expected a metric or a function .*, got 'good'"),
     ],
@@ -215,7 +215,7 @@ def test_directions_and_means_must_fit(model: Any) -> None:
 
 def test_metrics_that_give_no_numbers_are_refused(model: Any) -> None:
     for wrong in (lambda given, _: given, lambda given, _: 1.0, lambda given, _: given.argmax(-1)):
-        with pytest.raises(SteerError, match="one floating-point number for each of 3 rows"):
+        with pytest.raises(SteerError, match="one floating-point number for each of the 3 rows"):
             localized(model, wrong)
 
     def spoilt(given: torch.Tensor, prompts: torch.Tensor) -> torch.Tensor:

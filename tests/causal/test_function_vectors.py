@@ -135,15 +135,15 @@ def test_wrong_input_is_refused() -> None:
     model = shared_model("bridge", "llama")
     with pytest.raises(HookNameError, match="not as wide as the residual stream"):
         vector(model, at="blocks.1.mlp.hook_post")
-    with pytest.raises(HookNameError, match=r"what heads write is read at attn\.hook_z"):
+    with pytest.raises(HookNameError, match=r"heads are read at attn\.hook_z"):
         effects(model, at="blocks.1.hook_attn_out")
-    with pytest.raises(DataError, match="from 1 to 16 can be taken"):
+    with pytest.raises(DataError, match="expected 1 to 16"):
         vector(model, heads=17, effects=effects(model))
     with pytest.raises(ArgumentError, match=r"heads=0\): expected a whole number of at least 1"):
         vector(model, heads=0, effects=effects(model))
     pairs = ts.ContrastSet(["a good film"], ["a bad film"], paired=True)
     other = localize(model, pairs, METRIC, at="blocks.1.attn.hook_z", progress=False)
-    with pytest.raises(MismatchError, match="those of heads at the last token"):
+    with pytest.raises(MismatchError, match="expected effects of heads at the last token"):
         vector(model, effects=other)
 
 

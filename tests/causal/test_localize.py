@@ -180,7 +180,7 @@ def test_ranking_and_best_are_by_size(model: Any) -> None:
     best = found.best(3)
     assert [site.hook_name for site in best] == list(found.ranking["hook_name"][:3])
     assert found.best() == best[:1]
-    with pytest.raises(DataError, match="there are 6 sites, so 1 to 6"):
+    with pytest.raises(DataError, match="expected 1 to 6, the number of sites"):
         found.best(7)
     with pytest.raises(ArgumentError, match=r"k=0\): expected a whole number of at least 1"):
         found.best(0)

@@ -40,7 +40,7 @@ def test_one_prompt_may_come_with_several_answers() -> None:
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda: Preferences([], [], []), "no preferences came"),
+        (lambda: Preferences([], [], []), "at least one prompt with two answers"),
         (lambda: Preferences(["p"], ["a", "b"], ["c"]), "1 prompts, 2 chosen, 1 rejected"),
         (lambda: Preferences(["p", ""], ["a", "b"], ["c", "d"]), "prompts: 1 of 2 texts are empty"),
         (

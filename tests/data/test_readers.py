@@ -49,7 +49,7 @@ def test_frames_come_back() -> None:
         ContrastSet.from_frame(frame)
     with pytest.raises(DataError, match=r"text\[1\] is nan"):
         ContrastSet.from_frame(frame, pair=("text", "other"))
-    with pytest.raises(DataError, match="more than one column 'text'"):
+    with pytest.raises(DataError, match="several columns called 'text'"):
         ContrastSet.from_frame(frame.set_axis(["text", "label", "text"], axis=1))
 
 
@@ -62,7 +62,7 @@ def test_frames_come_back() -> None:
         (b'{"text": "\xe4", "label": 1}', "not UTF-8"),
         ("[" * 100_000, "line 1: not JSON"),
         ('{"text": "a\\ud800", "label": 1}', "line 1: not JSON .half of a character"),
-        ("", "The labels that came are none"),
+        ("", "Got the labels none"),
     ],
 )
 def test_a_broken_jsonl_file_is_named_with_its_line(
@@ -80,7 +80,7 @@ def test_a_broken_jsonl_file_is_named_with_its_line(
         ("", "not a CSV file"),
         ('text,label\n"a,1\n', "not a CSV file"),
         (b"text,label\n\xe4,1\n", "not UTF-8"),
-        ("text,label\na,1\nb,\n", "The labels that came"),
+        ("text,label\na,1\nb,\n", "Got the labels"),
         ("text,label\n,1\nb,0\n", "1 of 2 texts are empty"),
     ],
 )

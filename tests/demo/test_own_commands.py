@@ -172,7 +172,7 @@ def test_what_is_refused(
         "cannot be read as text": ["extract", texts[0], "nowhere.txt", "--model", checkpoint],
         "choose one with --layer: 1, 2": ["steer", str(two), "the film", "--model", checkpoint],
         "not a whole safetensors file": ["inspect", texts[0]],
-        "no folder here, and cannot be had": ["steer", str(two), "the film", "--layer", "1",
+        "not a folder here, and cannot be fetched": ["steer", str(two), "the film", "--layer", "1",
                                               "--model", "nobody/nothing"],
         "this model has layers 0 to": ["extract", *texts, "--layer", "99", "--model", checkpoint],
     }  # fmt: skip

@@ -103,5 +103,5 @@ def test_other_texts_are_refused() -> None:
     contrast = ts.ContrastSet(["the film", "the plot"], ["a film"])
     vectors = torch.randn(4, 8, generator=torch.Generator().manual_seed(0))
     acts = activations_of(vectors[:2], vectors[2:], model=model_info(MODEL))
-    with pytest.raises(DataError, match=r"2 \+ 1 texts came"):
+    with pytest.raises(DataError, match=r"The 2 \+ 1 texts are not those"):
         confounds(MODEL, contrast, ts.mean_difference(acts), acts)

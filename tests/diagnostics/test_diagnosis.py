@@ -236,7 +236,7 @@ def test_what_does_not_fit_is_refused_before_anything_is_measured() -> None:
     joy = ts.mean_difference(train)
     with pytest.raises(DataError, match="are the training ones"):
         diagnose(train, train, joy)
-    with pytest.raises(DataError, match="no direction"):
+    with pytest.raises(DataError, match="at least one direction, got none"):
         diagnose(train, held_out, ts.Directions({}))
     with pytest.raises(DataError, match="Only moments"):
         diagnose(moments_of(train), held_out, joy)

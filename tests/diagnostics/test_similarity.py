@@ -57,7 +57,7 @@ def test_the_heatmap_shows_the_frame() -> None:
 
 
 def test_nothing_to_compare_is_refused() -> None:
-    with pytest.raises(DataError, match="no directions"):
+    with pytest.raises(DataError, match="at least one direction, got none"):
         between_layers(ts.Directions({}))
     with pytest.raises(DataError, match="square"):
         similarity_heatmap(between_layers(some(0)).iloc[:2])

@@ -154,7 +154,7 @@ def test_what_is_no_vector_is_refused(llama: Any, vector: Any) -> None:
         (lambda m: ts.Direction.of(numbers(3, 32), at=1), MismatchError, "one axis"),
         (lambda m: ts.Direction.of(numbers(32), at="blocks.1.attn.hook_q"), MismatchError, "heads"),
         (lambda m: ts.Direction.of(numbers(32), at=9, model=m), HookNameError, "layers 0 to 3"),
-        (lambda m: ts.Direction.of(numbers(32), at=-1), HookNameError, "does not know"),
+        (lambda m: ts.Direction.of(numbers(32), at=-1), HookNameError, "not known"),
         (lambda m: ts.Direction.of(numbers(32), at=1, scale=0), NonFiniteError, "over 0"),
         (
             lambda m: ts.Direction.of(numbers(32), at=1, scale="x"),

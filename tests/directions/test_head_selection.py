@@ -109,7 +109,7 @@ def test_heads_that_are_not_wanted_are_zero() -> None:
 
 @pytest.mark.parametrize(
     ("heads", "words"),
-    [([4], r"heads from 0 to 3, got \[4\]"), ([-1, 2], r"\[-1, 2\] came"), ([], "none came")],
+    [([4], r"heads from 0 to 3, got \[4\]"), ([-1, 2], r"got \[-1, 2\]"), ([], "got none")],
 )
 def test_heads_that_are_not_there_are_refused(heads: list[int], words: str) -> None:
     with pytest.raises(MismatchError, match=words):
@@ -189,7 +189,7 @@ def test_activations_that_nothing_is_learnt_from_are_refused() -> None:
         DataError, match="a probe needs 2 examples of each class, got 20 positive and 1 negative"
     ):
         head_probes(activations_of(acts.positive(Z), acts.negative(Z)[:1], at=Z), acts)
-    with pytest.raises(DataError, match="all 20 examples are positive; a trial of probes"):
+    with pytest.raises(DataError, match="all 20 examples are positive, and a trial of probes"):
         head_probes(acts, activations_of(acts.positive(Z), acts.negative(Z)[:0], at=Z))
     still = activations_of(torch.ones(3, 4, 5), torch.ones(3, 4, 5), at=Z)
     with pytest.raises(DataError, match="the same for every text"):

@@ -98,7 +98,7 @@ def test_what_cannot_be_reached_is_said_to_be_low(small: Any) -> None:
 
 def test_other_numbers_of_rows_are_refused(small: Any) -> None:
     measure, one = NextTokenKL.on(small, TEXTS), direction(small, SITE)
-    with pytest.raises(MismatchError, match="settings for 4 rows and 3 rows came with 3 prompts"):
+    with pytest.raises(MismatchError, match="settings for 4 rows and 3 rows, and 3 prompts"):
         measure.of_rows(ts.Steering(ts.Add(one, [1.0] * 4)))
-    with pytest.raises(MismatchError, match="2 rows came with 3 prompts"):
+    with pytest.raises(MismatchError, match="2 rows, and 3 prompts"):
         measure.of_rows(ts.Steering(ts.Add(one, 1.0)), measure.prompts[:2])

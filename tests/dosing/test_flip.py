@@ -134,9 +134,9 @@ def of_another(model: Any) -> ts.Direction:
 @pytest.mark.parametrize(
     ("changes", "error", "says"),
     [
-        ({"prompts": []}, DataError, "no prompt came"),
+        ({"prompts": []}, DataError, "at least one prompt, got none"),
         ({"prompts": "the film"}, DataError, "expected a list of texts"),
-        ({"answer": ["good", "bad"]}, DataError, "2 answers came with 6 prompts"),
+        ({"answer": ["good", "bad"]}, DataError, "Got 2 answers and 6 prompts"),
         ({"answer": "good", "other": "good"}, DataError, "begin with the same token"),
         ({"direction": zero}, NonFiniteError, "has no dose"),
         ({"direction": of_another}, MismatchError, "another model"),

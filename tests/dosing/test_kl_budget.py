@@ -147,8 +147,8 @@ def test_a_frame_to_look_at(model: Any) -> None:
         ({"limit": float("nan")}, SteerError, "limit=nan"),
         ({"at_most": -1.0}, SteerError, "at_most=-1.0"),
         ({"tolerance": 0.0}, SteerError, "tolerance=0.0"),
-        ({"prompts": ()}, DataError, "no prompt"),
-        ({"continuations": ("great",)}, DataError, "1 continuations came with 3"),
+        ({"prompts": ()}, DataError, "at least one prompt"),
+        ({"continuations": ("great",)}, DataError, "1 continuations and 3"),
     ],
     ids=str,
 )
@@ -184,7 +184,7 @@ def test_a_strength_that_breaks_the_model_is_over(model: Any) -> None:
 
 
 def test_a_broken_model_has_no_kl(model: Any) -> None:
-    with pytest.raises(NonFiniteError, match="the logits hold NaN"):
+    with pytest.raises(NonFiniteError, match="logits hold NaN"):
         ts.dosing.mean_kl(model, PROMPTS, Breaks(strength=1.0))
     dose, reached = ts.dosing.dose_at_kl(model, PROMPTS, lambda dose: Breaks(strength=dose), 0.5)
     assert 0.9 < dose < 1
@@ -195,7 +195,7 @@ def test_what_cannot_be_steered_with(model: Any) -> None:
     along = direction(model, SITE)
     with pytest.raises(NonFiniteError, match="zero vector"):
         found(model, along * 0.0, 0.1)
-    with pytest.raises(SteerError, match="a scope of its own"):
+    with pytest.raises(SteerError, match="intervention has its own"):
         found(model, ts.Add(along), 0.1, scope=ts.generated)
     with pytest.raises(MismatchError, match="settings for 2 rows"):
         found(model, ts.Add([along, along]), 0.1)

@@ -65,7 +65,7 @@ def test_directions_judges_and_activations_that_do_not_fit() -> None:
         controlled(judge=Short("it"), kl=0.05)
     with pytest.raises(DataError, match="Only moments were kept"):
         controlled(shuffled=moments_of(acts))
-    with pytest.raises(MismatchError, match="of two models"):
+    with pytest.raises(MismatchError, match="of different models"):
         controlled(shuffled=without_classes(acts[SITE]))
     with pytest.raises(HookNameError, match="was not captured"):
         controlled(

@@ -199,7 +199,7 @@ def test_a_factory_gives_the_same() -> None:
         ({"directions": {}}, DataError, "directions by name"),
         ({"directions": {"random 2": direction(model_of("bridge"), HERE)}}, DataError, "a control"),
         ({"doses": ()}, SteerError, "finite numbers are wanted"),
-        ({"judges": (JUDGE,)}, DataError, "a name of its own"),
+        ({"judges": (JUDGE,)}, DataError, "each its own name"),
         (
             {"controls": ts.experiments.Controls(shuffled=activations("bridge"))},
             HookNameError,

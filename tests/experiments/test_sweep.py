@@ -176,7 +176,7 @@ def test_what_is_refused() -> None:
         (NonFiniteError, "the zero vector", {"directions": {"joy": 0 * joy}}),
         (DataError, "no scope came", {"scopes": {}}),
         (SteerError, "item 0 is a function. Any function makes one", {"judges": [len]}),
-        (DataError, "name of its own", {"judges": [Length(), Length()]}),
+        (DataError, "its own name", {"judges": [Length(), Length()]}),
         (SteerError, "rows=0", {"rows": 0}),
         (DataError, "wrong gave 1 scores for", {"judges": Wrong([0.5])}),
         (NonFiniteError, "wrong gave nan for", {"judges": Wrong([math.nan] * 99)}),

@@ -240,7 +240,7 @@ def test_what_is_refused() -> None:
         SetProjection(given, (1.0, 0.0))
     with as_users_run_it():
         for wrong in ("much", (1.0, 2.0, 3.0), None):
-            with pytest.raises(SteerError, match=r"one number or an interval \(low, high\)"):
+            with pytest.raises(SteerError, match=r"one number, or an interval \(low, high\)"):
                 SetProjection(given, wrong)  # type: ignore[arg-type]
     for make in (
         lambda: ScaleAlong(given, math.inf),
@@ -256,5 +256,5 @@ def test_what_is_refused() -> None:
         ScaleAlong(given, 2.0, about=z, at=AT)
     with pytest.raises(MismatchError, match="at least one direction"):
         Ablate([])
-    with pytest.raises(HookNameError, match="one hook point is wanted"):
+    with pytest.raises(HookNameError, match="expected one hook point"):
         Ablate(given, at="blocks.*.hook_resid_post")

@@ -235,7 +235,7 @@ def test_heads_that_are_none_are_refused() -> None:
             OnHeads(inner, heads)
     with pytest.raises(MismatchError, match="no head 4 in a direction of shape"):
         OnHeads(inner, [4])
-    with pytest.raises(MismatchError, match="there is no head 9; this model has heads 0 to 3"):
+    with pytest.raises(MismatchError, match="no head 9; this model has heads 0 to 3"):
         ts.steer(MODEL, OnHeads(Custom(lambda acts, context: acts, Z), [9]))
     with pytest.raises(MismatchError, match="has no heads"):
         OnHeads(Ablate(direction(MODEL, AT)), [0])

@@ -35,7 +35,7 @@ def test_probabilities_of_the_class(positive: str) -> None:
     column = list(classifier.classes_).index(positive)
     assert judge(TEXTS) == classifier.predict_proba(TEXTS)[:, column].tolist()
     assert judge([]) == []
-    with pytest.raises(DataError, match="one string came"):
+    with pytest.raises(DataError, match="got one string"):
         judge("a text")
 
 
@@ -104,7 +104,7 @@ def test_what_a_pipeline_does_not_tell_is_refused() -> None:
     judge = classifier_judge(three, positive=f"LABEL_{seldom}", name="hf")
     with pytest.raises(DataError, match="Make the pipeline with top_k=None"):
         judge(TEXTS)
-    with pytest.raises(DataError, match=r"is none of its labels: \['LABEL_0', 'LABEL_1'"):
+    with pytest.raises(DataError, match=r"is not one of its labels: \['LABEL_0', 'LABEL_1'"):
         classifier_judge(three, positive="good", name="hf")
     several = small_pipeline(2)
     several.model.config.problem_type = "multi_label_classification"
@@ -124,12 +124,12 @@ def test_what_no_judge_can_be_made_of() -> None:
         classifier_judge(
             make_pipeline(CountVectorizer(), LogisticRegression()), positive=1, name="new"
         )
-    with pytest.raises(DataError, match=r"positive='fine' is none of its classes: \['bad'"):
+    with pytest.raises(DataError, match=r"positive='fine' is not one of its classes: \['bad'"):
         classifier_judge(fitted(LogisticRegression()), positive="fine", name="mine")
     with pytest.raises(DataError, match="KMeans has neither predict_proba nor"):
         classifier_judge(KMeans(), positive=1, name="clusters")
     vectors = SGDClassifier().fit(np.eye(6), LABELS)
-    with pytest.raises(DataError, match="did not take a list of texts"):
+    with pytest.raises(DataError, match="cannot take a list of texts"):
         classifier_judge(vectors, positive="good", name="vectors")(TEXTS)
 
 
@@ -143,7 +143,7 @@ def test_functions_are_checked() -> None:
     with pytest.raises(NonFiniteError, match="nan for the text 'great film'"):
         function_judge("hole", lambda texts: [math.nan] * len(texts))(TEXTS)
     for wrong in (None, 0.5, ["good"] * 6):
-        with pytest.raises(DataError, match="one number for each of 6 texts is wanted"):
+        with pytest.raises(DataError, match="one number for each of the 6 texts"):
             function_judge("wrong", lambda texts, w=wrong: w)(TEXTS)  # type: ignore[misc]
     with pytest.raises(DataError, match="a name and a function"):
         function_judge("", len)  # type: ignore[arg-type]

@@ -46,7 +46,7 @@ def test_no_texts_give_no_scores() -> None:
 
 
 def test_one_string_is_not_judged_letter_by_letter() -> None:
-    with pytest.raises(DataError, match="give a list of texts"):
+    with pytest.raises(DataError, match="Expected a list of texts"):
         vader_judge()("It was good.")
 
 

@@ -39,7 +39,7 @@ def test_replies_that_hold_a_number(reply: str, score: float) -> None:
     ["", "very cheerful", "11", "-3", "between 6 and 8", "6-8", "7,5", "GPT4", "1e1", "nan", None],
 )
 def test_other_replies_are_refused_with_text_and_reply(reply: object) -> None:
-    with pytest.raises(DataError, match="to the text 'a fine film' does not hold one number"):
+    with pytest.raises(DataError, match=r"one number from .* to the text 'a fine film'"):
         judge_saying(reply)(["a fine film"])
 
 
@@ -93,11 +93,11 @@ def test_what_is_refused() -> None:
             judge_saying(scale=scale)
     with pytest.raises(NonFiniteError, match="item 1 is infinity, which is not finite"):
         judge_saying(scale=(0, float("inf")))
-    with pytest.raises(DataError, match="a question and a name are wanted"):
+    with pytest.raises(DataError, match="Expected a question and a name"):
         llm_judge(lambda prompts: [], question=" ")
-    with pytest.raises(DataError, match="1 replies came for 2 prompts"):
+    with pytest.raises(DataError, match="got 1 replies to 2 prompts"):
         judge_saying("7")(["one", "two"])
-    with pytest.raises(DataError, match="'7' came; a list of replies"):
+    with pytest.raises(DataError, match="expected a list of replies, got '7'"):
         llm_judge(lambda prompts: "7", question=CHEER)(["one"])  # type: ignore
-    with pytest.raises(DataError, match="one string came"):
+    with pytest.raises(DataError, match="got one string"):
         judge_saying("7")("one")

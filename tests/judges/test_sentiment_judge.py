@@ -126,12 +126,12 @@ def test_training_twice_is_the_same(judge: SentimentJudge) -> None:
 def test_texts_trained_on_are_not_measured_on() -> None:
     shared = invented(1).positive[0]
     mixed = ContrastSet(positive=[*invented(0).positive, shared], negative=invented(0).negative)
-    with pytest.raises(DataError, match="1 texts are both trained on and in the transfer set"):
+    with pytest.raises(DataError, match="1 texts are in both the training and the transfer set"):
         train_sentiment_judge(mixed, transfer=invented(1), recipe=RECIPE)
 
 
 def test_too_little_to_train_on() -> None:
-    with pytest.raises(DataError, match="at least 10 of each"):
+    with pytest.raises(DataError, match="at least 10 texts of each class"):
         train_sentiment_judge(invented(0, each=9), transfer=invented(1), recipe=RECIPE)
     rare = SentimentRecipe(min_df=10_000)
     with pytest.raises(DataError, match="lower min_df"):
@@ -140,7 +140,7 @@ def test_too_little_to_train_on() -> None:
 
 def test_no_texts_and_one_string(judge: SentimentJudge) -> None:
     assert judge([]) == []
-    with pytest.raises(DataError, match="give a list of texts"):
+    with pytest.raises(DataError, match="Expected a list of texts"):
         judge("a lovely film")
 
 

@@ -33,8 +33,8 @@ def test_what_is_refused() -> None:
     halves = ts.data.formal_informal("all").split({"a": 0.5, "b": 0.5}, seed=0)
     with pytest.raises(DataError, match="64 texts are both trained on and held out"):
         train_judge(halves["a"], held_out=halves["a"], name="formality")
-    with pytest.raises(DataError, match="2 positive and 2 negative texts came"):
+    with pytest.raises(DataError, match="got 2 positive and 2 negative"):
         train_judge(halves["a"].sample(2, seed=0), held_out=halves["b"], name="formality")
     judge = train_judge(halves["a"], held_out=halves["b"], name="formality")
-    with pytest.raises(DataError, match="one string came"):
+    with pytest.raises(DataError, match="got one string"):
         judge("a text")

@@ -87,7 +87,7 @@ def test_only_the_middle_of_a_bridges_block_is_written_in_place(model: Any) -> N
         ("hook_embed", "Names look like"),
         ("", "Names look like"),
         ("blocks.1.hook_mlp_out\n", "is not a hook name"),
-        ([], "no hook name was given"),
+        ([], "Expected a hook name"),
     ],
 )
 def test_what_the_model_lacks_is_refused(llama: Any, at: Any, says: str) -> None:
@@ -100,7 +100,7 @@ def test_what_the_model_lacks_is_refused(llama: Any, at: Any, says: str) -> None
 
 @pytest.mark.parametrize("name", ["blocks.*.hook_mlp_out", "blocks.{0..2}.hook_mlp_out"])
 def test_a_pattern_is_no_single_hook_name(name: str) -> None:
-    with pytest.raises(HookNameError, match="one hook point is wanted"):
+    with pytest.raises(HookNameError, match="expected one hook point"):
         layer_of(name)
 
 

@@ -51,7 +51,7 @@ def test_one_place_is_one(llama: Any) -> None:
     assert hook_name(llama, -2, site="attn.hook_z") == "blocks.2.attn.hook_z"
     with pytest.raises(HookNameError, match="means 4 hook points"):
         hook_name(llama, "hook_resid_post")
-    with pytest.raises(HookNameError, match="one hook point is wanted"):
+    with pytest.raises(HookNameError, match="expected one hook point"):
         hook_name(llama, "blocks.*.hook_resid_post")
 
 

@@ -139,7 +139,7 @@ def test_spans_want_a_fast_tokenizer(monkeypatch: pytest.MonkeyPatch) -> None:
     model = shared_model("bridge", "llama")
     slow = type(model.tokenizer)
     monkeypatch.setattr(slow, "is_fast", False)
-    with pytest.raises(SteerError, match=f"{slow.__name__} does not tell which characters"):
+    with pytest.raises(SteerError, match=f"{slow.__name__} does not say which characters"):
         tokens.spans(model, TEXTS, rows_of(model))
 
 

@@ -174,7 +174,7 @@ def test_a_resumed_pass_is_the_whole_pass(architecture: str) -> None:
 def test_what_is_refused() -> None:
     model = shared_model("bridge", "llama")
     joy = direction(model, AT)
-    with pytest.raises(DataError, match="2 positive continuations came with 3 prompts"):
+    with pytest.raises(DataError, match="Got 2 positive continuations and 3 prompts"):
         likelihood_contrast(model, PROMPTS, ["good", "great"], "bad")
     with pytest.raises(DataError, match=r"prompt 1: 'good' and 'good' are the same"):
         likelihood_contrast(model, PROMPTS, ["great", "good", "dull"], "good")
@@ -183,9 +183,9 @@ def test_what_is_refused() -> None:
     with pytest.raises(DataError, match="context holds 64"):
         likelihood_contrast(model, ["film " * 60], "good good good good good", "bad")
     steering = ts.Steering(ts.Add(joy, [1.0] * 6))
-    with pytest.raises(MismatchError, match="settings for 6 rows came with 3 prompts"):
+    with pytest.raises(MismatchError, match="settings for 6 rows and 3 prompts"):
         likelihood_contrast(model, PROMPTS, "good", "bad", steering)
-    with pytest.raises(DataError, match="no strength"):
+    with pytest.raises(DataError, match="Expected several strengths"):
         likelihood_contrasts(model, PROMPTS, "good", "bad", direction=joy, strengths=[])
     with pytest.raises(NonFiniteError):
         likelihood_contrasts(

@@ -88,12 +88,12 @@ def test_interval_and_paired_difference() -> None:
     assert plain.minus(plain).estimate == 0
     assert "on 5 questions of made up" in repr(plain)
     fewer = MultipleChoice(QUESTIONS.questions[:2], QUESTIONS.choices[:2], QUESTIONS.answers[:2])
-    with pytest.raises(MismatchError, match="not the same questions"):
+    with pytest.raises(MismatchError, match="not hold the same questions"):
         plain.minus(accuracy(model, fewer))
 
 
 def test_settings_of_another_number_are_refused() -> None:
     model = shared_model("bridge", "llama")
     steering = ts.Steering(ts.Add(direction(model, AT), [1.0] * 10))
-    with pytest.raises(MismatchError, match="settings for 10 rows came with 5 questions"):
+    with pytest.raises(MismatchError, match="settings for 10 rows and 5 questions"):
         accuracy(model, QUESTIONS, steering)

@@ -122,14 +122,14 @@ def test_what_is_refused() -> None:
     frame = planted(np.ones(3))
     with pytest.raises(DataError, match=r"lacks \['sentiment'\]"):
         steerability(frame, value="sentiment")
-    with pytest.raises(DataError, match="1 strength came"):
+    with pytest.raises(DataError, match="Got 1 strength"):
         steerability(frame[frame["strength"] == 0])
     gap = frame[~((frame["prompt_index"] == 2) & (frame["strength"] == 0.5))]
     with pytest.raises(DataError, match=r"prompt 2 has no value at strength 0\.5"):
         steerability(gap)
     with pytest.raises(NonFiniteError, match=r"has strength .* and value nan"):
         steerability(frame.assign(value=frame["value"].where(frame["strength"] != 1)))
-    with pytest.raises(DataError, match="2 values of 'direction' came"):
+    with pytest.raises(DataError, match="Got 2 values of 'direction'"):
         steerability(pd.concat([frame.assign(direction=name) for name in ("joy", "random")]))
     with pytest.raises(ArgumentError, match="confidence=1"):
         steerability(frame, confidence=1)

@@ -130,7 +130,7 @@ def test_what_is_not_answered_stays_as_nothing(folder: Path) -> None:
 def test_numbers_as_spreadsheets_write_them(folder: Path, cell: str) -> None:
     text = as_a_spreadsheet_writes(sheet_of(), "Ann", lambda item: (cell, ""))
     if cell == "'3":
-        with pytest.raises(DataError, match="is no answer"):
+        with pytest.raises(DataError, match="got"):
             read_ratings(folder, written(folder / "x.csv", text))
         return
     assert (read_ratings(folder, written(folder / "x.csv", text)).frame["rating"] == 3).all()
@@ -182,21 +182,21 @@ def broken(change: str) -> bytes:
     ("change", "kind", "words"),
     [
         ("other sheet", MismatchError, "line 3: of sheet bcdfghjkmn"),
-        ("no sheet", MismatchError, "line 3: of sheet without a name"),
+        ("no sheet", MismatchError, "line 3: the row is of sheet without a name"),
         ("other item", MismatchError, "line 3: item 'wwwwww'"),
         ("twice", DataError, "line 3: 'Ann' has answered .* before, in .*line 2"),
-        ("beyond", DataError, "line 3: '6' is no answer; 1, 2, 3, 4, 5 are"),
-        ("between", DataError, "line 3: '3.5' is no answer"),
-        ("a word", DataError, "line 3: 'good' is no answer"),
-        ("negative", DataError, "line 3: '-3' is no answer"),
-        ("formula", DataError, "line 3: '=1\\+2' is no answer"),
-        ("too many", StorageError, "line 3: 6 cells under 5 heads"),
+        ("beyond", DataError, "line 3: expected 1, 2, 3, 4, 5, or .*got '6'"),
+        ("between", DataError, "line 3: .*got '3.5'"),
+        ("a word", DataError, "line 3: .*got 'good'"),
+        ("negative", DataError, "line 3: .*got '-3'"),
+        ("formula", DataError, "line 3: .*got '=1\\+2'"),
+        ("too many", StorageError, "line 3: 6 cells under 5 headers"),
         ("half", StorageError, "line 3: not CSV with commas"),
-        ("no rater", DataError, "line 3: no rater"),
+        ("no rater", DataError, "line 3 names no rater"),
         ("encoding", StorageError, "line 3: byte 0x8d is neither UTF-8 nor cp1252"),
         ("empty", StorageError, "begins with ''"),
         ("heads", DataError, "no rows"),
-        ("text", StorageError, "the heads sheet, item, rating"),
+        ("text", StorageError, "the headers sheet, item, rating"),
         ("binary", StorageError, "zero bytes"),
         ("odd", StorageError, "UTF-16"),
     ],

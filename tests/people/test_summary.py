@@ -146,7 +146,7 @@ def test_what_cannot_be_compared_is_refused() -> None:
         (judged, ["other"], DataError, "lack \\['other'\\]"),
         (judged.iloc[1:], ["judge"], DataError, "1 rated texts are not .* prompt 0"),
         (pd.concat([judged, judged]), ["judge"], DataError, "more than once"),
-        (judged.assign(judge="good"), ["judge"], DataError, "no numbers"),
+        (judged.assign(judge="good"), ["judge"], DataError, "not numbers"),
         (judged.assign(judge=np.nan), ["judge"], NonFiniteError, "NaN"),
     ]
     for frame, judges, kind, words in cases:
@@ -156,7 +156,7 @@ def test_what_cannot_be_compared_is_refused() -> None:
         ratings.summary(baseline="z")
     with pytest.raises(DataError, match="two conditions already"):
         rated({"A": [1]}, other=["b"]).summary(baseline="a")
-    with pytest.raises(DataError, match="no item has an answer"):
+    with pytest.raises(DataError, match="No item has an answer"):
         rated({"A": [NONE, NONE]}).summary()
 
 

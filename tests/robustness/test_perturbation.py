@@ -225,10 +225,10 @@ def test_the_model_is_left_as_it_was(kind: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "error", "says"),
     [
-        ({"prompts": []}, DataError, "no prompt came"),
-        ({"other": ["bad"] * 5}, DataError, "5 answers came with 6 prompts"),
+        ({"prompts": []}, DataError, "at least one prompt, got none"),
+        ({"other": ["bad"] * 5}, DataError, "Got 5 answers and 6 prompts"),
         ({"at": "blocks.9.hook_resid_post"}, HookNameError, "this model has blocks 0 to 3"),
-        ({"at": "blocks.*.hook_resid_post"}, HookNameError, "one hook point is wanted"),
+        ({"at": "blocks.*.hook_resid_post"}, HookNameError, "expected one hook point"),
         ({"direction": "z"}, MismatchError, "numbers a token"),
         ({"direction": "zero"}, NonFiniteError, "has no direction"),
         ({"steps": 0}, SteerError, "steps=0"),

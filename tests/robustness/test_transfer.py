@@ -163,10 +163,10 @@ def some_map(**changes: Any) -> ActivationMap:
     ("changes", "error", "says"),
     [
         ({"at": "blocks.7.hook_resid_post"}, HookNameError, "blocks 0 to 3"),
-        ({"at": "blocks.*.hook_resid_post"}, HookNameError, "one hook point is wanted"),
+        ({"at": "blocks.*.hook_resid_post"}, HookNameError, "expected one hook point"),
         ({"at": "blocks.1.mlp.hook_post"}, MismatchError, "Fit a map"),
         ({"scale": math.nan}, NonFiniteError, "is not finite"),
-        ({"through": {"from_at": "blocks.0.hook_mlp_out"}}, MismatchError, "the map is from"),
+        ({"through": {"from_at": "blocks.0.hook_mlp_out"}}, MismatchError, "The map is from"),
         ({"through": {"to_at": AT}, "at": "blocks.2.hook_mlp_out"}, MismatchError, "leads to"),
         ({"through": {"to_model": "itself"}}, MismatchError, "name is 'small-llama'"),
         ({"through": {"from_model": "other"}}, MismatchError, "name is 'fine-tuned-llama'"),
@@ -190,7 +190,7 @@ def test_what_does_not_fit_is_refused(
 @pytest.mark.parametrize(
     ("x", "y", "changes", "error", "says"),
     [
-        (rows(12, 4, 0), rows(10, 4, 0), {}, DataError, "12 and 10 vectors came"),
+        (rows(12, 4, 0), rows(10, 4, 0), {}, DataError, "Got 12 and 10 vectors"),
         (rows(12, 4, 0), rows(12, 5, 0), {}, MismatchError, "4 dimensions and"),
         (rows(12, 4, 0), torch.ones(12, 4), {}, NonFiniteError, "are the same"),
         (rows(2, 4, 0), rows(2, 4, 1), {"held_out": 0.5}, DataError, "1 texts are left"),
@@ -209,7 +209,7 @@ def test_activations_that_do_not_fit_are_refused(
 def test_several_hook_points_have_to_be_told_apart() -> None:
     model = shared_model("bridge", "llama")
     acts = ts.capture(model, TEXTS, at="blocks.*.hook_resid_post", progress=False)
-    with pytest.raises(DataError, match="say which with from_at="):
+    with pytest.raises(DataError, match="Choose one with from_at="):
         fit_map(acts, acts)
 
 

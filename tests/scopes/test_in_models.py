@@ -64,5 +64,5 @@ def test_a_model_that_is_called_with_embeddings_has_no_text(model: Any) -> None:
     if not hasattr(model, "original_model"):
         pytest.skip("HookedTransformer always embeds tokens")
     embeddings = model.original_model.get_input_embeddings()(batch_of(model).tokens)
-    with ts.steer(model, add), pytest.raises(SteerError, match="its tokens are not known"):
+    with ts.steer(model, add), pytest.raises(SteerError, match="its tokens are unknown"):
         model.original_model(inputs_embeds=embeddings)

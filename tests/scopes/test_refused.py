@@ -65,10 +65,10 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         "a list of whole numbers, got True",
     ),
     "a word": (lambda: as_scope("film"), r"write Keywords\('film'\)"),
-    "nothing": (lambda: as_scope(None), "expected a scope, got"),
-    "a number": (lambda: as_scope(3), "expected a scope, got"),
+    "nothing": (lambda: as_scope(None), "Expected a scope, got"),
+    "a number": (lambda: as_scope(3), "Expected a scope, got"),
     "a class": (lambda: as_scope(ts.Keywords), r"got the class Keywords"),
-    "a direction": (lambda: as_scope(ALONG), "expected a scope, got"),
+    "a direction": (lambda: as_scope(ALONG), "Expected a scope, got"),
     "what takes two": (lambda: as_scope(lambda acts, context: context.real), "one argument"),
     "what takes none": (lambda: as_scope(lambda: None), "one argument"),
     "a strength": (

@@ -172,17 +172,17 @@ def test_holm_keeps_false_rejections_rare() -> None:
 
 def test_what_is_refused() -> None:
     two, three = np.zeros(2), np.zeros(3)
-    with pytest.raises(DataError, match="3 and 2 scores of 3 texts"), as_users_run_it():
+    with pytest.raises(DataError, match="3 and 2 scores for 3 texts"), as_users_run_it():
         paired_difference(three, two, np.arange(3))
-    with pytest.raises(DataError, match="0 and 0 scores of 0 texts"):
+    with pytest.raises(DataError, match="0 and 0 scores for 0 texts"):
         paired_difference(two[:0], two[:0], np.arange(0))
     with pytest.raises(NonFiniteError, match="judge's scores"):
         paired_difference(two + np.nan, two, np.arange(2))
     with pytest.raises(ArgumentError, match=r"confidence=1\.0"):
         paired_difference(two, two, np.arange(2), confidence=1.0)
-    with pytest.raises(DataError, match="1 controls came"):
+    with pytest.raises(DataError, match="Got 1 controls"):
         sigma_above(1.0, np.ones(1))
-    with pytest.raises(DataError, match="0 controls came"):
+    with pytest.raises(DataError, match="Got 0 controls"):
         rank_p_value(1.0, np.ones(0))
     with pytest.raises(NonFiniteError, match=r"effect=nan.*is not finite"):
         rank_p_value(float("nan"), np.ones(3))

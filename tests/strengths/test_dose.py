@@ -53,7 +53,7 @@ def test_what_is_refused(model: Any) -> None:
         Dose(along * 0.0, 0.1)
     with pytest.raises(NonFiniteError, match="dose=nan"):
         Dose(along, float("nan"))
-    with pytest.raises(MismatchError, match="no direction"):
+    with pytest.raises(MismatchError, match="at least one direction, got none"):
         Dose([], 0.1)
     with pytest.raises(SteerError, match="numbers a token"):
         Dose(along, 0.1).check_fits(model, SITES[5])

@@ -105,7 +105,9 @@ def test_the_target_of_a_class(kept: Any) -> None:
 def test_another_hook_point_is_refused(model: Any) -> None:
     along = direction(model, SITE)
     elsewhere = ts.Add(along, HoldProjection(along, 1.0), at="blocks.2.hook_resid_post")
-    with pytest.raises(MismatchError, match=r"was made for those of blocks\.1\.hook_resid_post"):
+    with pytest.raises(
+        MismatchError, match=r"was made for the activations of blocks\.1\.hook_resid_post"
+    ):
         ts.steer(model, elsewhere)
     same = ts.Add(along, HoldProjection(along, 1.0))
     assert generated_by_us(model, "a movie", ts.Steering(same))

@@ -176,7 +176,7 @@ def test_the_model_is_left_as_it_was(kind: str) -> None:
     ("changes", "error", "says"),
     [
         ({"at": "blocks.9.hook_mlp_out"}, HookNameError, "this model has blocks 0 to"),
-        ({"at": "blocks.*.hook_mlp_out"}, HookNameError, "one hook point is wanted"),
+        ({"at": "blocks.*.hook_mlp_out"}, HookNameError, "expected one hook point"),
         ({"data": preferences("film " * 64)}, DataError, "context holds 64"),
         ({"data": preferences(n=1), "held_out": 0.2}, DataError, "none to train on"),
         ({"held_out": 1.0}, SteerError, "held_out=1.0"),

@@ -123,11 +123,11 @@ def test_a_space_fills_up_where_it_is_a_token() -> None:
 
 
 def test_what_makes_no_pair_is_refused(model: Any) -> None:
-    with pytest.raises(DataError, match="'the film' and 'the film' are the same in tokens"):
+    with pytest.raises(DataError, match="'the film' and 'the film' are the same tokens"):
         activation_addition(model, "the film", "the film", at=SITES[0])
-    with pytest.raises(DataError, match="are the same in tokens"):
+    with pytest.raises(DataError, match="are the same tokens"):
         activation_addition(model, "the film", "the film <pad>", at=SITES[0])
-    with pytest.raises(HookNameError, match="one hook point is wanted"):
+    with pytest.raises(HookNameError, match="expected one hook point"):
         activation_addition(model, *PAIR, at="blocks.*.hook_resid_pre")
     with pytest.raises(HookNameError, match="this model has blocks"):
         activation_addition(model, *PAIR)

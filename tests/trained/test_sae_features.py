@@ -185,7 +185,7 @@ def test_a_direction_is_the_row_in_activation_units(model: Any) -> None:
     assert direction.provenance.data == "films"
     assert direction.provenance.read == "EveryToken()"
     direction.check_fits(model)
-    with pytest.raises(DataError, match=r"feature 7 was no candidate.*candidates=\[7\]"):
+    with pytest.raises(DataError, match=r"feature 7 was not a candidate.*candidates=\[7\]"):
         result.direction(7)
     assert "music" in result._repr_html_()
 
@@ -230,7 +230,7 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], type[SteerError], str]]
     "no such layer": ({"hook_name": "blocks.31.hook_mlp_out"}, {}, HookNameError, "has blocks 0"),
     "several places": ({"hook_name": "blocks.*.hook_resid_post"}, {}, HookNameError, "one hook"),
     "heads": ({"hook_name": "blocks.0.attn.hook_z"}, {}, HookNameError, "no tokens can be read"),
-    "a width": ({"W_dec": torch.ones(12, 7)}, {}, MismatchError, r"12 × 7, and must be features"),
+    "a width": ({"W_dec": torch.ones(12, 7)}, {}, MismatchError, r"must be features × .* 12 × 7"),
     "a transcoder": (
         {"more": {"hook_name_out": "blocks.0.hook_mlp_out"}}, {}, MismatchError, "transcoder",
     ),
@@ -247,11 +247,11 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], type[SteerError], str]]
     "no features": ({}, {"candidates": []}, DataError, "from 0 to 11"),
     "the same twice": ({}, {"candidates": [1, 1]}, DataError, "distinct features"),
     "a strange one": ({}, {"candidates": [1, 12]}, DataError, "from 0 to 11"),
-    "silence": ({"W_enc": torch.zeros(32, 12)}, {}, DataError, "no feature is more active"),
-    "no dose": ({}, {"dose": 0.0}, SteerError, "dose=0.0: a positive number"),
+    "silence": ({"W_enc": torch.zeros(32, 12)}, {}, DataError, "No feature is more active"),
+    "no dose": ({}, {"dose": 0.0}, SteerError, "dose=0.0: expected a positive number"),
     "no tokens": ({}, {"k": 0}, SteerError, "k=0.: expected a whole number of at least 1"),
-    "too many tokens": ({}, {"k": 1000}, SteerError, "k=1000: 1 to"),
-    "no prompts": ({}, {"prompts": []}, SteerError, "at least one"),
+    "too many tokens": ({}, {"k": 1000}, SteerError, "k=1000: expected 1 to"),
+    "at least one": ({}, {"prompts": []}, SteerError, "at least one"),
 }  # fmt: skip
 
 

@@ -51,8 +51,8 @@ def attribution_patching(
     """
     if experiment.measure.compares:
         raise SteerError(
-            "a divergence from the base run is at its minimum there, so that its slope is zero "
-            "and attribution would see nothing. Use activation_patching, or another metric."
+            "A divergence from the base run is at its minimum there, so its slope is zero and "
+            "attribution sees nothing. Use activation_patching, or another metric."
         )
     lengths = [experiment.length(prompt) for prompt in range(len(experiment.base))]
     cfg = experiment.model.cfg
@@ -102,9 +102,8 @@ def _slopes(experiment: Experiment, effects: Effects, prompts: list[int]) -> dic
     found = values(experiment, outcome)
     if not found.requires_grad:
         raise SteerError(
-            "the metric does not depend on the activations in a way that can be differentiated "
-            "(.detach(), .item(), argmax or comparisons do that). Use activation_patching, or a "
-            "smooth metric."
+            "The metric is not a differentiable function of the activations (.detach(), .item(), "
+            "argmax and comparisons prevent that). Use activation_patching, or a smooth metric."
         )
     slopes = torch.autograd.grad(found.sum(), list(steps.values()), materialize_grads=True)
     baseline = found.detach().double().cpu()

@@ -114,7 +114,7 @@ def direct_effect(
     check_fits(adding, model)
     texts = plain_texts([prompts] if isinstance(prompts, str) else prompts, "prompts")
     if not texts:
-        raise DataError("there is no prompt to measure.")
+        raise DataError("Expected at least one prompt, got none.")
     measure = measure_of(metric, model, len(texts))
     later = _later(model, direction.hook_name, measure.reads)
     rows = tuple(tokenize(model, texts, prepend_bos=prepend_bos, chat=chat))
@@ -192,8 +192,8 @@ class _Group:
         for name in experiment.names:
             if name not in before or name not in after:
                 raise HookNameError(
-                    f"{name}: nothing passed this hook point while the model ran, so that it "
-                    "cannot be frozen, and what goes past it cannot be told apart."
+                    f"{name}: nothing passed this hook point while the model ran, so it cannot be "
+                    "frozen, and what bypasses it cannot be separated."
                 )
         return cls(
             experiment, adding, prompts, before, after, unsteered, values(experiment, outcome), base
@@ -265,7 +265,7 @@ def _strength(direction: Direction, strength: float, dose: float | None) -> floa
     if dose is None:
         return float(strength)
     if strength != 1.0:
-        raise SteerError(f"strength={strength} came with dose={dose}; one of them says how much.")
+        raise SteerError(f"strength={strength}, dose={dose}: give one of them, not both.")
     return direction.strength_for(dose=dose)
 
 

@@ -150,8 +150,8 @@ def _require_before(names: Sequence[str], measure: Measure) -> None:
     for name in names:
         if order_of(name) >= order_of(measure.reads):
             raise HookNameError(
-                f"{name}: the probe reads {measure.reads}, which does not come after it, so that "
-                "nothing exchanged there would reach the probe. Take earlier hook points, or a "
+                f"{name}: the probe reads {measure.reads}, which does not come after it, so "
+                "nothing exchanged there reaches the probe. Take earlier hook points, or a "
                 "direction of a later one."
             )
 
@@ -171,10 +171,10 @@ def _require_lining_up(
                 shared = groups_of(positions, len(other), prompt=number)
             if not own or any(token >= 0 for tokens in own.values() for token in tokens):
                 raise DataError(
-                    f"pair {number}: its texts have {len(one)} and {len(other)} tokens. "
-                    "Activations are exchanged token by token, so that both need as many. "
-                    "Rewrite or leave out such pairs; or count from the end, with "
-                    "positions=EachPosition(from_end=True) or AtPosition(-1)."
+                    f"pair {number}: its texts have {len(one)} and {len(other)} tokens, and "
+                    "activations are exchanged token by token. Rewrite or leave out such pairs, "
+                    "or count from the end, with positions=EachPosition(from_end=True) or "
+                    "AtPosition(-1)."
                 )
         kept.append(shared)
     return tuple(kept)
@@ -185,7 +185,7 @@ def _sites(
 ) -> tuple[Site, ...]:
     labels = {label for each in groups for label in each}
     if not labels:
-        raise DataError("no prompt has a token at these positions.")
+        raise DataError("No prompt has a token at these positions.")
     # Positions in the order of the text; what is several tokens comes first.
     ordered = sorted(labels, key=lambda label: (label is not None, label or 0))
     return tuple(

@@ -54,8 +54,8 @@ def few_shot(
     )
     if shots < 2 or n < 1 or len(questions) <= shots:
         raise DataError(
-            f"{len(questions)} examples, shots={shots}, n={n}: prompts need two shots or more, one "
-            "example more than shots, and there is at least one prompt."
+            f"Got {len(questions)} examples, shots={shots} and n={n}. Expected two shots or more, "
+            "more examples than shots, and at least one prompt."
         )
     random = np.random.default_rng(seed)
     right: list[str] = []

@@ -68,7 +68,7 @@ def head_effects(
     for name in names:
         if not name.endswith("attn.hook_z"):
             raise HookNameError(
-                f"{name}: what heads write is read at attn.hook_z; {_HEADS!r} are all of them."
+                f"{name}: heads are read at attn.hook_z; {_HEADS!r} means all of them."
             )
     acts = capture(
         model,
@@ -144,7 +144,7 @@ def function_vector(
     for name in places:
         if site_shape(model, name) != (int(model.cfg.d_model),):
             raise HookNameError(
-                f"{name} is not as wide as the residual stream; hook_resid_post is, for example."
+                f"{name} is not as wide as the residual stream. Take hook_resid_post, for example."
             )
     weights = _output_weights(model)
     if effects is None:
@@ -185,11 +185,11 @@ def _largest(effects: Localization, heads: int) -> tuple[Site, ...]:
     for site in effects.sites:
         if site.kind != "attn.hook_z" or site.position != _LAST.position:
             raise MismatchError(
-                f"effects are of {site}; those of heads at the last token are wanted, as of "
-                "head_effects."
+                "expected effects of heads at the last token, as from head_effects; got effects "
+                f"of {site}."
             )
     if not 1 <= heads <= len(effects.sites):
-        raise DataError(f"heads={heads}: from 1 to {len(effects.sites)} can be taken.")
+        raise DataError(f"heads={heads}: expected 1 to {len(effects.sites)}.")
     order = effects.frame["effect"].sort_values(ascending=False, kind="stable").index
     return tuple(effects.sites[number] for number in order[:heads])
 
@@ -207,7 +207,7 @@ def _output_weights(model: SteerableModel) -> Float[Tensor, "layer head d_head d
     weights = getattr(model, "W_O", None)
     if not isinstance(weights, Tensor):
         raise SteerError(
-            "this model has no W_O, so that what its heads write cannot be told apart. Use "
-            "mean_difference at hook_attn_out instead."
+            "this model has no W_O, so its heads' outputs cannot be separated. Use "
+            "mean_difference at hook_attn_out."
         )
     return weights.detach()

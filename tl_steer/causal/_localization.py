@@ -75,7 +75,7 @@ class Localization:
             DataError: For fewer than one, or more than there are.
         """
         if not 1 <= k <= len(self.sites):
-            raise DataError(f"k={k}: there are {len(self.sites)} sites, so 1 to {len(self.sites)}.")
+            raise DataError(f"k={k}: expected 1 to {len(self.sites)}, the number of sites.")
         order = self.frame["effect"].abs().sort_values(ascending=False, kind="stable").index
         return tuple(self.sites[number] for number in order[:k])
 

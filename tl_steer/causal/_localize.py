@@ -96,12 +96,11 @@ def localize(
         chat=chat,
     )
     if max_tokens is not None and max_tokens < 1:
-        raise SteerError(f"max_tokens={max_tokens}: padded tokens in a batch, at least 1.")
+        raise SteerError(f"max_tokens={max_tokens}: expected at least 1 token in a batch.")
     effects: Any = by(experiment, max_tokens=max_tokens, progress=progress)
     if not isinstance(effects, Effects):  # a function of the user's may return anything
         raise SteerError(
-            f"by: {by!r} returned {came(effects)}; Effects are wanted, as "
-            "activation_patching returns them."
+            f"by: {by!r} returned {came(effects)}. Return Effects, as activation_patching does."
         )
     whole = whole_difference(experiment, effects, max_tokens=max_tokens)
     name = str(getattr(by, "__name__", by)).replace("_", " ")

@@ -79,8 +79,8 @@ class LogitDifference:
             if one == other:
                 came = [side[number if len(side) > 1 else 0] for side in sides]
                 raise DataError(
-                    f"answers {came[0]!r} and {came[1]!r} begin with the same token, number "
-                    f"{one}, so that their logits do not differ. Take answers that begin otherwise."
+                    f"answers {came[0]!r} and {came[1]!r} begin with the same token, number {one}, "
+                    "so their logits do not differ. Give answers that begin differently."
                 )
 
         def value(outcome: Outcome) -> Rows:
@@ -194,8 +194,8 @@ def measure_of(metric: Metric | LogitMetric, model: SteerableModel, n_prompts: i
         if not fits or not found.is_floating_point():
             came = f"{found.dtype}, {tuple(found.shape)}" if isinstance(found, Tensor) else found
             raise SteerError(
-                f"the metric returned {came!r}; one floating-point number for each of "
-                f"{len(outcome.prompts)} rows is wanted."
+                f"the metric returned {came!r}. Return one floating-point number for each of the "
+                f"{len(outcome.prompts)} rows."
             )
         numbers: Tensor = found
         return numbers
@@ -205,7 +205,7 @@ def measure_of(metric: Metric | LogitMetric, model: SteerableModel, n_prompts: i
 
 def _logits(outcome: Outcome) -> Tensor:
     if outcome.logits is None:
-        raise SteerError("this pass ended before the logits.")
+        raise SteerError("This pass ended before the logits.")
     return outcome.logits
 
 
@@ -216,8 +216,7 @@ def _several(texts: str | Sequence[str], what: str) -> tuple[str, ...]:
 def _require_number(texts: Sequence[str], n_prompts: int, what: str) -> None:
     if len(texts) not in (1, n_prompts):
         raise DataError(
-            f"{len(texts)} {what} came with {n_prompts} prompts; give one for all of them, or one "
-            "for each."
+            f"Got {len(texts)} {what} and {n_prompts} prompts. Give one for each, or one for all."
         )
 
 

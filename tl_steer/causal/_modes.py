@@ -143,7 +143,7 @@ def _between(
     for name in names:
         if not means.counts(name)[0 if positive else 1]:
             which = "positive" if positive else "negative"
-            raise DataError(f"{name}: there is no {which} example, and so no mean of them.")
+            raise DataError(f"{name}: there are no {which} examples to average.")
     points = {name: means.means(name)[0 if positive else 1] for name in names}
     return Exchange(base, None, _shaped(model, points), source)
 
@@ -168,14 +168,14 @@ def _require_fitting(model: SteerableModel, activations: Activations, names: Seq
     differs = activations.model.difference(model_info(model))
     if differs:
         raise MismatchError(
-            f"the activations whose means are put in are of another model ({differs}). Capture "
-            "them again on this one."
+            f"The activations whose means are put in are of another model ({differs}). Capture "
+            "them on this one."
         )
     missing = [name for name in names if name not in activations.hook_names]
     if missing:
         raise HookNameError(
-            f"{missing[0]}: these activations were not captured there, so that there is no mean "
-            "to put in. Capture them at the hook points that are to be localized."
+            f"{missing[0]}: these activations were not captured there, so there is no mean to put "
+            "in. Capture them at the hook points to localize."
         )
     for name in names:
         require_finite(activations, name)

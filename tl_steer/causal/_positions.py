@@ -77,14 +77,15 @@ def groups_of(choice: PositionChoice, length: int, *, prompt: int) -> Groups:
     groups: Any = choice(length)  # a function of the user's may return anything
     if not isinstance(groups, Mapping):
         raise SteerError(
-            f"positions: {choice!r} returned {came(groups)}; a dict from labels to lists "
-            "of tokens is wanted."
+            f"positions: {choice!r} returned {came(groups)}. Return a dict from labels to lists of "
+            "tokens."
         )
     for label, tokens in groups.items():
         wrong = [token for token in tokens if not -length <= token < length]
         if wrong or not len(tokens):
             raise SteerError(
                 f"positions: {choice!r} gave tokens {list(tokens)} as {label} of prompt {prompt}, "
-                f"which has {length}; give some from 0 to {length - 1}, or from {-length} to -1."
+                f"which has {length}. Expected some from 0 to {length - 1}, or from {-length} to "
+                "-1."
             )
     return groups

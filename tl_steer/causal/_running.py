@@ -139,8 +139,8 @@ def source_acts(
     silent = [name for name in experiment.names if name not in kept]
     if silent:
         raise HookNameError(
-            f"{silent[0]}: nothing passed this hook point while the model ran, so that nothing can "
-            "be exchanged there. Leave it out."
+            f"{silent[0]}: nothing passed this hook point while the model ran, so nothing can be "
+            "exchanged there. Leave it out."
         )
     return kept, values(experiment, outcome)
 

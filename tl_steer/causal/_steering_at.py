@@ -64,7 +64,7 @@ def steering_at(
         SteerError: If it is not a scope, or never meets these sites.
     """
     if not math.isfinite(dose):
-        raise NonFiniteError(f"dose={dose}: a finite part of the activations' norm is wanted.")
+        raise NonFiniteError(f"dose={dose}: expected a finite share of the activations' norm.")
     scope = as_scope(scope)
     known = (
         Directions({directions.hook_name: directions})
@@ -114,8 +114,9 @@ class _Group:
         name = self.sites[0].hook_name
         if name not in directions:
             raise MismatchError(
-                f"{self.sites[0]}: no direction was read there; there are {', '.join(directions)}. "
-                f"Capture at {name!r} as well, or localize among hook points with directions."
+                f"{self.sites[0]}: no direction was read there. Available: "
+                f"{', '.join(directions)}. Capture at {name!r} as well, or localize among hook "
+                "points with directions."
             )
         whole = directions[name]
         if self.sites[0].head is None:
@@ -149,8 +150,8 @@ def _sign(found: Localization, site: Site) -> float:
 def _require_heads(direction: Direction, sites: Sequence[Site]) -> None:
     if direction.vector.ndim != 2 or len(direction.vector) <= max(map(_head, sites)):
         raise MismatchError(
-            f"{sites[-1]}: the direction there has shape {tuple(direction.vector.shape)}, and so "
-            "not this head. Read one of this model, at the same hook point."
+            f"{sites[-1]}: the direction there has shape {tuple(direction.vector.shape)}, so it "
+            "lacks this head. Read one of this model at the same hook point."
         )
     for site in sites:
         if not bool(direction.vector[_head(site)].any()):

@@ -106,11 +106,14 @@ def verify(
         SteerError: For a ``factor`` of 1 or less, or a share that is none.
     """
     if not factor > 1 or not 0 < matters <= 1:
-        raise SteerError(f"factor={factor}, matters={matters}: above 1, and above 0 up to 1.")
+        raise SteerError(
+            f"factor={factor}, matters={matters}: expected a factor over 1, and matters over 0 up "
+            "to 1."
+        )
     if found.experiment is None:
         raise SteerError(
-            "these effects were pickled since, and a pickle of them holds no model to patch; find "
-            "them again with attribution_patching(…)."
+            "These effects were pickled, and a pickle holds no model to patch. Find them again "
+            "with attribution_patching(…)."
         )
     top = found.best(k)
     others = [site for site in found.sites if site not in set(top)]
@@ -194,7 +197,7 @@ def _warn(verified: Verification) -> None:
         )
     more = f", and {len(problems) - _LISTED} more" if len(problems) > _LISTED else ""
     warnings.warn(
-        "attribution fails at " + ", ".join(listed) + more + ". Trust patching there: "
+        "Attribution fails at " + ", ".join(listed) + more + ". Trust patching there: "
         "localize(…, by=activation_patching) at these hook points.",
         AttributionFailsWarning,
         stacklevel=3,

@@ -77,7 +77,9 @@ def _shuffled(
 ) -> list[Direction]:
     differs = direction.provenance.model.difference(activations.model)
     if differs:
-        raise MismatchError(f"the direction and the activations are of two models ({differs}).")
+        raise MismatchError(
+            f"The direction and the activations are of different models ({differs})."
+        )
     name = direction.hook_name
     vectors, classes = activations[name], activations.classes(name)
     labels = activations.is_positive

@@ -61,7 +61,7 @@ def build_once(target: Path, build: Callable[[Path], None]) -> Path:
                 _build_under_lock(target, partial, build)
     except OSError as error:
         raise AssetError(
-            f"{target}: cannot be made ({error}). It has to lie in a folder that you may write to, "
+            f"{target}: cannot be made ({error}). It must be in a folder that you may write to, "
             f"with space on the disk. Set {CACHE_VARIABLE} to such a folder, or free space there."
         ) from error
     return target

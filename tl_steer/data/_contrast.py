@@ -57,11 +57,11 @@ class ContrastSet:
         }
         for side, texts in sides.items():
             if not texts:
-                raise DataError(f"{side}: no texts came; each side needs at least one.")
+                raise DataError(f"{side}: expected at least one text, got none.")
         if paired and len(sides["positive"]) != len(sides["negative"]):
             raise DataError(
-                f"{len(sides['positive'])} positive and {len(sides['negative'])} negative texts "
-                "came as pairs. Pairs need as many of each; without paired=True any numbers fit."
+                f"Got {len(sides['positive'])} positive and {len(sides['negative'])} negative "
+                "texts as pairs. Give as many of each, or leave paired=True out."
             )
         fields = {**sides, "paired": paired, "name": name, "source": source}
         for field, value in fields.items():
@@ -242,8 +242,8 @@ class ContrastSet:
         fits = min(len(self.positive), len(self.negative))
         if n_per_class not in range(1, fits + 1):
             raise DataError(
-                f"n_per_class={n_per_class}: there are {len(self.positive)} positive and "
-                f"{len(self.negative)} negative texts, so 1 to {fits} of each can be drawn."
+                f"n_per_class={n_per_class}: expected 1 to {fits}; there are {len(self.positive)} "
+                f"positive and {len(self.negative)} negative texts."
             )
         positive, negative = self._orders(seed)
         drawn = positive[:n_per_class], negative[:n_per_class]

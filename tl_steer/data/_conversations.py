@@ -48,8 +48,8 @@ def conversations(
     answered = plain_texts(responses, "responses")
     if len(asked) != len(answered):
         raise DataError(
-            f"{len(asked)} prompts and {len(answered)} responses came; each prompt needs one "
-            "response."
+            f"Got {len(asked)} prompts and {len(answered)} responses. Give one response for each "
+            "prompt."
         )
     before = [] if system is None else [("system", system)]
     return [

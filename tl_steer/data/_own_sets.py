@@ -131,10 +131,7 @@ def neutral_background() -> tuple[str, ...]:
 def _contrast(card: DataCard, split: str) -> ContrastSet:
     # Any text may come here: a type is no check at run time, and this is the check.
     if split not in ("train", "held_out", "all"):
-        raise DataError(
-            f"split={split!r}: {card.name} has the splits 'train' and 'held_out'. Take one of "
-            "them, or 'all'."
-        )
+        raise DataError(f"split={split!r}: expected 'train', 'held_out' or 'all' for {card.name}.")
     rows = zip(*_columns(card.name, ("positive", "negative", "split")), strict=True)
     return ContrastSet.pairs(
         [(positive, negative) for positive, negative, part in rows if split in (part, "all")],

@@ -64,7 +64,7 @@ def packaged_model(
         with _quiet_transformers():
             return load_local(folder, name=_NAME, kind=kind, device=device, dtype=dtype)
     except FileError as error:
-        raise AssetError(f"{error} Delete {folder}, and it is made anew.") from error
+        raise AssetError(f"{error} Delete {folder}; it is then made again.") from error
 
 
 @checked
@@ -150,8 +150,8 @@ def _convert(folder: Path) -> None:
             tokenizer.save_pretrained(folder)
     except ImportError as error:
         raise AssetError(
-            f"The packaged model cannot be converted: {error} Install what is missing, "
-            "and call again."
+            f"The packaged model cannot be converted: {error} Install what is missing, and try "
+            "again."
         ) from error
     # safetensors makes its file readable by the owner alone; a shared cache needs more.
     shutil.copymode(folder / "config.json", folder / "model.safetensors")

@@ -53,9 +53,9 @@ class Preferences:
         counts = {column: len(texts) for column, texts in columns.items()}
         if len(set(counts.values())) > 1:
             came = ", ".join(f"{count} {column}" for column, count in counts.items())
-            raise DataError(f"{came} came. Each prompt needs one chosen and one rejected answer.")
+            raise DataError(f"Got {came}. Give one chosen and one rejected answer for each prompt.")
         if not columns["prompts"]:
-            raise DataError("no preferences came; one prompt with two answers is the least.")
+            raise DataError("Expected at least one prompt with two answers, got none.")
         _refuse_repetition(list(zip(*columns.values(), strict=True)))
         for field, value in {**columns, "name": name, "source": source}.items():
             object.__setattr__(self, field, value)  # frozen, and this is its constructor
@@ -73,8 +73,8 @@ class Preferences:
         """
         if not contrast.paired:
             raise DataError(
-                f"{contrast.name or 'this contrast set'} has no pairs. A preference is a pair: "
-                "use ContrastSet.pairs([(positive, negative), …])."
+                f"{contrast.name or 'this contrast set'} has no pairs, and preferences are made of "
+                "pairs. Use ContrastSet.pairs([(positive, negative), …])."
             )
         prompts = [prompt] * len(contrast.positive) if isinstance(prompt, str) else prompt
         return cls(
@@ -104,12 +104,12 @@ def _refuse_repetition(triples: Sequence[tuple[str, ...]]) -> None:
         _, chosen, rejected = triple
         if chosen == rejected:
             raise DataError(
-                f"chosen[{index}] and rejected[{index}] are both {short(chosen)}. "
-                "They should differ; leave this pair out."
+                f"chosen[{index}] and rejected[{index}] are both {short(chosen)}. Leave this pair "
+                "out."
             )
         if triple in seen:
             raise DataError(
-                f"preferences {seen[triple]} and {index} are the same ({short(triple[0])}). "
-                "Give each once."
+                f"Preferences {seen[triple]} and {index} are the same ({short(triple[0])}). Give "
+                "each once."
             )
         seen[triple] = index

@@ -50,15 +50,15 @@ class MultipleChoice:
         asked, several, right = plain_texts(questions, "questions"), list(choices), list(answers)
         if not asked or not len(asked) == len(several) == len(right):
             raise DataError(
-                f"{len(asked)} questions, {len(several)} lists of choices and {len(right)} answers "
-                "came; one of each for every question is wanted, and one question at least."
+                f"Got {len(asked)} questions, {len(several)} lists of choices and {len(right)} "
+                "answers. Give one of each for every question, and at least one question."
             )
         checked = [_choices(each, f"question {n}") for n, each in enumerate(several)]
         for number, (answer, listed) in enumerate(zip(right, checked, strict=True)):
             if not _is_index(answer, len(listed)):
                 raise DataError(
-                    f"question {number}: the answer is {short(answer)}; a number from 0 to "
-                    f"{len(listed) - 1} is wanted."
+                    f"question {number}: expected a number from 0 to {len(listed) - 1} as the "
+                    f"answer, got {short(answer)}."
                 )
         fields = {"questions": asked, "choices": tuple(checked), "answers": tuple(right)}
         for field, value in {**fields, "name": name}.items():
@@ -136,14 +136,14 @@ class MultipleChoice:
             missing = [each for each in wanted if row.get(each) is None]
             if missing:
                 raise DataError(
-                    f"{where} lacks {missing}; it has {list(row)}. Say which to use with "
+                    f"{where} lacks {missing}; it has {list(row)}. Name the columns with "
                     "question=, choices= and answer=."
                 )
             asked += plain_texts([row[question]], f"{where}, {question}")
             several.append(_choices(_listed(row, choices, where), where))
             right.append(_answer(row[answer], several[-1], where))
         if not asked:
-            raise DataError(f"{path}: there is no question in it.")
+            raise DataError(f"{path} holds no question.")
         return cls(asked, several, right, name=name)
 
     def __len__(self) -> int:
@@ -163,7 +163,7 @@ _EXAMPLE = '{"question": "Snow is", "choices": ["white", "green"], "answer": 0}'
 def _csv_rows(path: AnyPath) -> Iterator[_Row]:
     header, rows = table(path)
     if len(set(header)) < len(header):
-        raise DataError(f"{path}: two columns have one name; the header is {header}.")
+        raise DataError(f"{path}: two columns have the same name; the header is {header}.")
     for row in rows:
         yield f"{path}, line {row.line}", dict(zip(header, row.cells, strict=True))
 
@@ -185,7 +185,7 @@ def _listed(row: dict[str, Any], choices: str | Sequence[str], where: str) -> An
 def _choices(found: Any, where: str) -> tuple[str, ...]:
     listed = plain_texts(found, f"{where}, choices")
     if len(listed) < 2 or len(set(listed)) < len(listed):
-        raise DataError(f"{where}: the choices are {listed}; two or more that differ are wanted.")
+        raise DataError(f"{where}: expected two or more different choices, got {listed}.")
     return listed
 
 
@@ -204,8 +204,9 @@ def _answer(found: Any, choices: Sequence[str], where: str) -> int:
         return readings.pop()
     problem = "can be read as several of them" if readings else "is none of them"
     raise DataError(
-        f"{where}: the answer {short(found)} {problem}: {list(choices)}. Give its number counted "
-        f"from 0, as a JSON number where texts are numbers or letters: 0 to {len(choices) - 1}."
+        f"{where}: the answer {short(found)} {problem}: {list(choices)}. Give its number, counted "
+        f"from 0: 0 to {len(choices) - 1}. If the choices are numbers or letters, write it as a "
+        "JSON number."
     )
 
 

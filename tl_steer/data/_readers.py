@@ -72,15 +72,15 @@ def _require(names: Sequence[str], present: Iterable[object], *, where: str) -> 
     missing = [name for name in names if name not in there]
     if missing:
         raise DataError(
-            f"{where} lacks {_listed(missing)}; it has {_listed(there) or 'nothing'}. "
-            "Say which to use with text= and label=, or with pair=."
+            f"{where} lacks {_listed(missing)}; it has {_listed(there) or 'nothing'}. Name the "
+            "columns with text= and label=, or with pair=."
         )
 
 
 def _require_once(names: Sequence[str], header: Sequence[object], *, where: str) -> None:
     for name in names:
         if header.count(name) > 1:
-            raise DataError(f"{where} has more than one column {name!r}. Rename all but one.")
+            raise DataError(f"{where} has several columns called {name!r}. Rename all but one.")
 
 
 def _listed(names: Iterable[object]) -> str:

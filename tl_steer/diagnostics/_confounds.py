@@ -62,8 +62,8 @@ def confounds(
     labels = None if activations.is_positive is None else activations.is_positive.tolist()
     if labels != list(texts.labels):
         raise DataError(
-            f"{len(texts.positive)} + {len(texts.negative)} texts came, and activations of others. "
-            "Give the ContrastSet that was captured."
+            f"The {len(texts.positive)} + {len(texts.negative)} texts are not those of the "
+            "activations. Give the ContrastSet that was captured."
         )
     rows = tokenize(model, texts.texts, prepend_bos=prepend_bos)
     starts = tokenize(model, texts.texts, prepend_bos=False)

@@ -73,7 +73,7 @@ class Diagnosis:
     def _require(self, hook_name: str) -> None:
         if hook_name not in self.verdicts:
             raise HookNameError(
-                f"{hook_name!r} was not diagnosed. There are: {', '.join(self.verdicts)}."
+                f"{hook_name!r} was not diagnosed. Available: {', '.join(self.verdicts)}."
             )
 
     def __repr__(self) -> str:
@@ -162,11 +162,11 @@ def diagnose(
 
 def _require_fitting(train: Activations, held_out: Activations, directions: Directions) -> None:
     if not directions:
-        raise DataError("there is no direction to diagnose.")
+        raise DataError("Expected at least one direction, got none.")
     differs = train.model.difference(held_out.model)
     if differs or train.read != held_out.read:
         raise MismatchError(
-            "training and held-out activations were not read in the same way "
+            "Training and held-out activations were not read in the same way "
             f"({differs or f'{train.read}, and {held_out.read}'})."
         )
     for direction in directions.values():
@@ -201,13 +201,13 @@ def _reliability(
         return pd.DataFrame({"hook_name": list(directions), **dict.fromkeys(names, float("nan"))})
     again: Any = estimator(train)  # a function of the user's may return anything
     if not isinstance(again, Directions):
-        raise DataError(f"estimator: it returned {came(again)}; Directions are wanted.")
+        raise DataError(f"estimator: expected Directions, got {came(again)}.")
     for name, direction in directions.items():
         cosine = direction.cosine(again[name])
         if cosine < _SAME:
             raise MismatchError(
                 f"{name}: the estimator finds another direction in the training activations "
-                f"(cosine {cosine:.2f}). Give the one that these directions come from, or none."
+                f"(cosine {cosine:.2f}). Give the estimator of these directions, or none."
             )
     halves = reliability(train, estimator, splits=splits, level=level, seed=seed)
     kept: pd.DataFrame = halves[halves["hook_name"].isin(list(directions))]
@@ -232,7 +232,7 @@ def _dominated(direction: Direction) -> float:
 def _confounds(table: pd.DataFrame, directions: Directions) -> pd.DataFrame:
     missing = [name for name in directions if name not in set(table.get("hook_name", ()))]
     if missing:
-        raise DataError(f"the confounds were not measured at {missing[:3]}.")
+        raise DataError(f"The confounds were not measured at {missing[:3]}.")
     kept: pd.DataFrame = table[table["hook_name"].isin(list(directions))]
     return kept
 

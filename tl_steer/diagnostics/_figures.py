@@ -65,7 +65,7 @@ def similarity_heatmap(frame: pd.DataFrame, *, title: str = "") -> Figure:
         DataError: For a frame that is empty or not square.
     """
     if frame.empty or len(frame) != len(frame.columns):
-        raise DataError(f"a square frame of cosines is wanted, {frame.shape} came.")
+        raise DataError(f"Expected a square frame of cosines, got {frame.shape}.")
     size = min(6.8, 3.2 + 0.25 * len(frame))
     figure = Figure(figsize=(size + 1.2, size), layout="constrained")
     axes = figure.add_subplot()

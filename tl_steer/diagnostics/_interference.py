@@ -52,7 +52,7 @@ class Interference:
             DataError: For a judge that was not asked.
         """
         if judge not in self.sums.index:
-            raise DataError(f"{judge!r}: asked were {', '.join(self.sums.index)}.")
+            raise DataError(f"{judge!r}: the judges asked were {', '.join(self.sums.index)}.")
         rows = self.effects[self.effects["judge"] == judge]
         figure, (axes,) = blank_figure(3.2, 1)
         places = np.arange(len(rows))
@@ -126,8 +126,8 @@ def interference(
     names = [name for name in steering.interventions if name not in steering.switched_off]
     if len(names) < 2 or not judges:
         raise DataError(
-            f"{len(names)} interventions that act and {len(judges)} judges came; interference "
-            "is between two or more, and seen by one or more."
+            f"Got {len(names)} interventions that act and {len(judges)} judges. Interference needs "
+            "at least two interventions and one judge."
         )
     acting = Steering(**{name: steering.interventions[name] for name in names})
     conditions: dict[str, Steering | None] = {_NONE: None}

@@ -74,7 +74,7 @@ def projected(direction: Direction, activations: Activations, *, at_least: int =
     if differs or values.shape[1:] != direction.vector.shape:
         widths = f"width is {tuple(direction.vector.shape)}, not {tuple(values.shape[1:])}"
         raise MismatchError(
-            f"{name}: the direction is not of the model that these activations are of "
+            f"{name}: the direction and the activations are of different models "
             f"({differs or widths}). Capture the texts on the direction's own model."
         )
     is_positive = activations.classes(name).numpy()
@@ -82,8 +82,8 @@ def projected(direction: Direction, activations: Activations, *, at_least: int =
     counts = [len(np.unique(texts[side])) for side in (is_positive, ~is_positive)]
     if min(counts) < at_least:
         raise DataError(
-            f"{name}: {counts[0]} positive and {counts[1]} negative texts; at least {at_least} of "
-            "each are needed. Capture more held-out texts, of both classes."
+            f"{name}: expected at least {at_least} texts of each class, got {counts[0]} positive "
+            f"and {counts[1]} negative. Capture more held-out texts."
         )
     require_finite(activations, name)
     flat = values.flatten(1).double() @ direction.unit.vector.flatten().double()

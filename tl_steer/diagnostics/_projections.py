@@ -104,7 +104,7 @@ def token_projections(
     require_steerable(model)
     direction.check_fits(model)
     if around is not None and not np.isfinite(around):
-        raise SteerError(f"around={around}: a finite projection, or None for the median.")
+        raise SteerError(f"around={around}: expected a finite projection, or None for the median.")
     name = direction.hook_name
     found = capture(
         model,

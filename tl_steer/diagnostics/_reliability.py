@@ -84,8 +84,8 @@ def _halves(
     sides = [np.flatnonzero(is_positive), np.flatnonzero(~is_positive)]
     if min(map(len, sides)) < 2 * _HALF:
         raise DataError(
-            f"{len(sides[0])} positive and {len(sides[1])} negative texts; two halves need "
-            f"{2 * _HALF} of each at least, and some dozens to say much."
+            f"Got {len(sides[0])} positive and {len(sides[1])} negative texts. Two halves need at "
+            f"least {2 * _HALF} of each, and some dozens to say much."
         )
     orders = [random.permutation(len(side)) for side in sides]
     if activations.paired:

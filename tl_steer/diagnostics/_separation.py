@@ -125,6 +125,6 @@ def d_prime(
 def require_resampling(resamples: int, level: float) -> None:
     """Refuse settings that give no interval."""
     if resamples < 2:
-        raise SteerError(f"resamples={resamples}: an interval takes two at least, better 1000.")
+        raise SteerError(f"resamples={resamples}: an interval needs at least two, ideally 1000.")
     if not 0 < level < 1:
-        raise SteerError(f"level={level}: between 0 and 1, such as 0.95.")
+        raise SteerError(f"level={level}: expected a share between 0 and 1, such as 0.95.")

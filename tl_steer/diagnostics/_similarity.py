@@ -47,7 +47,7 @@ def between_estimators(estimates: Mapping[str, Directions], *, at: str) -> pd.Da
 
 def _cosines(names: Sequence[str], directions: Sequence[Direction]) -> pd.DataFrame:
     if not directions:
-        raise DataError("no directions came; give at least one.")
+        raise DataError("Expected at least one direction, got none.")
     return pd.DataFrame(
         [[_cosine(one, other) for other in directions] for one in directions],
         index=list(names),

@@ -46,15 +46,15 @@ def top_tokens(
         direction.check_fits(model)
         if tuple(direction.vector.shape) != (width,):
             raise HookNameError(
-                f"{name}: its activations are not written to the residual stream as they are; "
-                "tokens are read out of hook_resid_*, hook_mlp_out and hook_attn_out."
+                f"{name} is not written to the residual stream as it is. Read tokens from "
+                "hook_resid_*, hook_mlp_out or hook_attn_out."
             )
     if not directions:
-        raise SteerError("there is no direction to read out.")
+        raise SteerError("Expected at least one direction, got none.")
     units = torch.stack([direction.unit.vector for direction in directions.values()])
     scores = vocabulary_scores(model, units)
     if not 1 <= k <= scores.shape[1]:
-        raise SteerError(f"k={k}: 1 to {scores.shape[1]} tokens.")
+        raise SteerError(f"k={k}: expected 1 to {scores.shape[1]} tokens.")
     rows = []
     for name, own in zip(directions, scores, strict=True):
         for way, largest in (("up", True), ("down", False)):

@@ -71,7 +71,7 @@ def load(path: AnyPath, make: Callable[..., Made]) -> dict[str, Made]:
         raise FileError(f"{source}: no such file.")
     tensors, metadata = read_tensors(source, _ADVICE, _FOREIGN)
     if _KEY not in metadata:
-        raise FileError(f"{source} is a safetensors file, but tl_steer did not save it.")
+        raise FileError(f"{source}: a safetensors file, but tl_steer did not save it.")
     where = f"{source}: its description cannot be read"
     header = parsed_object(metadata[_KEY], where)
     version = header.get("format")
@@ -79,7 +79,7 @@ def load(path: AnyPath, make: Callable[..., Made]) -> dict[str, Made]:
         raise FileError(f"{where} (format {version!r}).")
     if version > _FORMAT:
         raise FileError(
-            f"{source} is in format {version}; this tl_steer reads up to {_FORMAT}. Install a "
+            f"{source}: written in format {version}; this tl_steer reads up to {_FORMAT}. Install a "
             "newer tl_steer."
         )
     described = header.get("directions")
@@ -88,14 +88,14 @@ def load(path: AnyPath, make: Callable[..., Made]) -> dict[str, Made]:
             raise FileError("the description is incomplete: it lists no directions.")
         found = {name: _direction(name, about, tensors, make) for name, about in described.items()}
     if not found:
-        raise FileError(f"{source} holds no direction.")
+        raise FileError(f"{source}: no direction in this file.")
     return found
 
 
 def _direction(
     name: str, about: Any, tensors: dict[str, Tensor], make: Callable[..., Made]
 ) -> Made:
-    where = f"its description is not complete: {name}"
+    where = f"its description is incomplete: {name}"
     if not isinstance(about, dict) or name not in tensors:
         raise FileError(f"{where} lacks its numbers or their description.")
     vector = tensors[name]

@@ -50,7 +50,7 @@ class NextTokenKL:
             DataError: For no prompt.
         """
         if not prompts:
-            raise DataError("no prompt came to measure on.")
+            raise DataError("Expected at least one prompt to measure on, got none.")
         return cls.on_rows(model, tokenize(model, prompts))
 
     @classmethod
@@ -77,8 +77,8 @@ class NextTokenKL:
             rows = [*self.prompts] * max(1, (steering.n_rows or 0) // len(self.prompts))
         if len(rows) % len(self.prompts) or steering.n_rows not in (None, len(rows)):
             raise MismatchError(
-                f"settings for {steering.n_rows} rows and {len(rows)} rows came with "
-                f"{len(self.prompts)} prompts; give so many, or a multiple of them."
+                f"Got settings for {steering.n_rows} rows and {len(rows)} rows, and "
+                f"{len(self.prompts)} prompts. Give as many rows, or a multiple of them."
             )
         found = torch.zeros(len(rows))
         for part, log_probs in _log_probs(self.model, rows, steering):
@@ -117,7 +117,7 @@ def mean_kl(model: SteerableModel, prompts: Sequence[str], steering: SteeringLik
     found = float(NextTokenKL.on(model, prompts).of_rows(steering).mean())
     if math.isnan(found):
         raise NonFiniteError(
-            "the logits hold NaN, so that there is no KL. Steer less, or load the model in float32."
+            "The logits hold NaN, so there is no KL. Steer less, or load the model in float32."
         )
     return found
 

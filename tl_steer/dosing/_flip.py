@@ -202,8 +202,11 @@ def _first(flipped: Bool[Tensor, "prompt dose"]) -> list[int]:
 
 def _check(most: float, scan: int, precision: float) -> None:
     if not 0 < most < math.inf:
-        raise SteerError(f"most={most}: a positive relative dose; 2 is twice the activations.")
+        raise SteerError(
+            f"most={most}: expected a positive relative dose; 2 is twice the activations."
+        )
     if scan < 1 or not 0 < precision < 1:
         raise SteerError(
-            f"scan={scan}, precision={precision}: 1 dose or more, and a share between 0 and 1."
+            f"scan={scan}, precision={precision}: expected at least 1 dose, and a share between 0 "
+            "and 1."
         )

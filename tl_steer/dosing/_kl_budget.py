@@ -148,12 +148,12 @@ def strength_within_kl(
     step = _checked_numbers(limit, tolerance, at_most)
     given = (prompts,) if isinstance(prompts, str) else tuple(prompts)
     if not given:
-        raise DataError("there is no prompt to measure.")
+        raise DataError("Expected at least one prompt, got none.")
     if isinstance(intervention, Direction):
         _ = intervention.unit
         intervention = Add(intervention, scope=scope)
     elif scope is not everywhere:
-        raise SteerError("an intervention has a scope of its own; scope= is for a direction.")
+        raise SteerError("scope= is for a direction; this intervention has its own.")
     # Without its strength, which may be for another number of rows.
     neutral = _neutral(intervention, len(given))
     rows = tokenize(model, given, prepend_bos=prepend_bos, chat=chat)
@@ -193,7 +193,7 @@ class _Search:
         """Return strength, KL, and the smallest strength that is over, of each row."""
         unsteered = self._log_probs(index, None)
         if not all(bool(torch.isfinite(each.exp()).all()) for each in unsteered):
-            raise NonFiniteError("the logits of the unsteered model hold NaN or infinity.")
+            raise NonFiniteError("The logits of the unsteered model hold NaN or infinity.")
         within = torch.zeros(len(index))
         kl = torch.zeros(len(index))
         over = torch.full((len(index),), math.nan)
@@ -259,11 +259,11 @@ class _Search:
 def _checked_numbers(limit: float, tolerance: float | None, at_most: float) -> float:
     for name, number in {"limit": limit, "at_most": at_most}.items():
         if not math.isfinite(number) or number < 0:
-            raise SteerError(f"{name}={number}: a finite number, 0 or more, is wanted.")
+            raise SteerError(f"{name}={number}: expected a finite number of at least 0.")
     if tolerance is None:
         return at_most / 256
     if not math.isfinite(tolerance) or tolerance <= 0:
-        raise SteerError(f"tolerance={tolerance}: a finite strength over 0 is wanted.")
+        raise SteerError(f"tolerance={tolerance}: expected a finite strength over 0.")
     return tolerance
 
 
@@ -271,8 +271,8 @@ def _neutral(intervention: Intervention, prompts: int) -> Any:
     neutral = with_strength(intervention, 0.0)
     if n_rows(neutral) not in (None, prompts):
         raise MismatchError(
-            f"settings for {n_rows(neutral)} rows came with {prompts} prompts; give one for each, "
-            "or one for all."
+            f"Got settings for {n_rows(neutral)} rows and {prompts} prompts. Give one for each, or "
+            "one for all."
         )
     return neutral
 
@@ -285,6 +285,6 @@ def _continuations(
     texts = (continuations,) if isinstance(continuations, str) else tuple(continuations)
     if len(texts) != len(prompts):
         raise DataError(
-            f"{len(texts)} continuations came with {len(prompts)} prompts; give one for each."
+            f"Got {len(texts)} continuations and {len(prompts)} prompts. Give one for each."
         )
     return tokenize(model, texts, prepend_bos=False)

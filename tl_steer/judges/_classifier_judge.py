@@ -42,11 +42,14 @@ class FunctionJudge:
             scores = [float(each) for each in found]
         except (TypeError, ValueError) as error:
             raise DataError(
-                f"{self.name} returned {short(found)}; a list with one number for each of "
-                f"{len(listed)} texts is wanted."
+                f"{self.name} returned {short(found)}. Return a list with one number for each of "
+                f"the {len(listed)} texts."
             ) from error
         if len(scores) != len(listed):
-            raise DataError(f"{self.name} gave {len(scores)} scores for {len(listed)} texts.")
+            raise DataError(
+                f"{self.name} gave {len(scores)} scores for {len(listed)} texts. Return one for "
+                "each."
+            )
         for text, score in zip(listed, scores, strict=True):
             if not math.isfinite(score):
                 raise NonFiniteError(f"{self.name} gave {score} for the text {short(text)}.")
@@ -73,8 +76,8 @@ def function_judge(name: str, function: TextFunction) -> FunctionJudge:
     """
     if not name or not callable(function):
         raise DataError(
-            f"name={name!r} and function={short(function)}; a name and a function of a list of "
-            "texts are wanted."
+            f"Got name={name!r} and function={short(function)}. Expected a name and a function of "
+            "a list of texts."
         )
     return FunctionJudge(name, function)
 
@@ -109,8 +112,8 @@ def classifier_judge(classifier: Any, *, positive: Any, name: str) -> FunctionJu
         return function_judge(name, _sklearn(classifier, positive, name))
     if hasattr(classifier, "fit") or not callable(classifier):
         raise DataError(
-            f"{name}: {came(classifier)} has neither predict_proba nor decision_function, and "
-            "is no pipeline that can be called with texts."
+            f"{name}: {came(classifier)} has neither predict_proba nor decision_function, and is "
+            "not a pipeline that takes texts."
         )
     return function_judge(name, _pipeline(classifier, positive, name))
 
@@ -135,8 +138,8 @@ class _Column:
                 found = expit(found)
         except ValueError as error:
             raise DataError(
-                f"{self.name}: {type(self.classifier).__name__} did not take a list of texts "
-                f"({str(error).splitlines()[0]}). Put what makes features of them before it: "
+                f"{self.name}: {type(self.classifier).__name__} cannot take a list of texts "
+                f"({str(error).splitlines()[0]}). Put what turns texts into features before it: "
                 "make_pipeline(vectorizer, classifier)."
             ) from error
         scores: list[float] = found.tolist()
@@ -146,10 +149,10 @@ class _Column:
 def _sklearn(classifier: Any, positive: Any, name: str) -> TextFunction:
     classes = getattr(classifier, "classes_", None)
     if classes is None:
-        raise DataError(f"{name}: {type(classifier).__name__} is not fitted; fit it first.")
+        raise DataError(f"{name}: {type(classifier).__name__} is not fitted. Fit it first.")
     known = np.asarray(classes).tolist()
     if positive not in known:
-        raise DataError(f"{name}: positive={positive!r} is none of its classes: {known}.")
+        raise DataError(f"{name}: positive={positive!r} is not one of its classes: {known}.")
     return _Column(classifier, known.index(positive), name)
 
 
@@ -191,6 +194,6 @@ def _pipeline(classifier: Any, positive: Any, name: str) -> TextFunction:
     config = getattr(getattr(classifier, "model", None), "config", None)
     labels = list((getattr(config, "id2label", None) or {}).values())
     if labels and positive not in labels:
-        raise DataError(f"{name}: positive={positive!r} is none of its labels: {labels}.")
+        raise DataError(f"{name}: positive={positive!r} is not one of its labels: {labels}.")
     several = getattr(config, "problem_type", None) == "multi_label_classification"
     return _Label(classifier, positive, name, len(labels) == 2 and not several)

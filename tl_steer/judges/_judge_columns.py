@@ -40,18 +40,18 @@ def require_judges(judges: Judge | Sequence[Judge]) -> tuple[Judge, ...]:
     for judge in found:
         name: object = judge.name
         if not isinstance(name, str) or not name.strip():
-            raise DataError(f"a judge is called {name!r}; give it a name, such as 'praise'.")
+            raise DataError(f"Expected a judge with a name such as 'praise', got {name!r}.")
         for column in (f"{name}{ending}" for ending in _ENDINGS):
             if column in TAKEN:
                 raise DataError(
-                    f"a judge is called {name!r}, and the column {column!r} holds something else. "
-                    "Give the judge another name."
+                    f"A judge is called {name!r}, but the column {column!r} holds something else. "
+                    "Rename the judge."
                 )
             if column in owners:
                 raise DataError(
-                    f"the judges are called {', '.join(each.name for each in found)}; each needs "
-                    f"a name of its own, and {column!r} would be of both {owners[column]!r} and "
-                    f"{name!r}."
+                    f"The judges are called {', '.join(each.name for each in found)}. Give each "
+                    f"its own name: the column {column!r} would belong to both {owners[column]!r} "
+                    f"and {name!r}."
                 )
             owners[column] = name
     return found

@@ -34,7 +34,9 @@ def scores_of(judge: Judge, texts: Sequence[str]) -> list[float]:
     """
     scores = list(judge(texts))
     if len(scores) != len(texts):
-        raise DataError(f"{judge.name} gave {len(scores)} scores for {len(texts)} texts.")
+        raise DataError(
+            f"{judge.name} gave {len(scores)} scores for {len(texts)} texts. Return one for each."
+        )
     return scores
 
 
@@ -46,13 +48,13 @@ def checked_texts(texts: Iterable[object]) -> list[str]:
             the sequence is not a string.
     """
     if isinstance(texts, str):
-        raise DataError(f"one string came ({texts[:40]!r}); give a list of texts: [text].")
+        raise DataError(f"Expected a list of texts, got one string ({texts[:40]!r}). Write [text].")
     checked: list[str] = []
     for index, text in enumerate(texts):
         if not isinstance(text, str):
             raise DataError(
-                f"text {index} is {text!r} ({type(text).__name__}); a judge reads strings. "
-                "Leave missing texts out, or judge them as ''."
+                f"Expected strings, but text {index} is {text!r} ({type(text).__name__}). Leave "
+                "missing texts out, or judge them as ''."
             )
         checked.append(text)
     return checked

@@ -32,12 +32,12 @@ class LlmJudge:
         low, high = self.scale
         if not low < high:
             raise DataError(
-                f"scale={self.scale}; two numbers are wanted, the lower one first: (0, 10)."
+                f"scale={self.scale}: expected two numbers, the lower one first, such as (0, 10)."
             )
         if not self.question.strip() or not self.name:
             raise DataError(
-                f"question={self.question!r} and name={self.name!r}; a question and a name are "
-                "wanted."
+                f"Expected a question and a name, got question={self.question!r} and "
+                f"name={self.name!r}."
             )
 
     def prompt(self, text: str) -> str:
@@ -74,12 +74,12 @@ class LlmJudge:
         # A user's function may return anything.
         came: Any = self.ask([self.prompt(text) for text in listed])
         if isinstance(came, str) or not isinstance(came, Iterable):
-            raise DataError(f"{self.name}: {came!r} came; a list of replies is wanted.")
+            raise DataError(f"{self.name}: expected a list of replies, got {came!r}.")
         replies = list(came)
         if len(replies) != len(listed):
             raise DataError(
-                f"{self.name}: {len(replies)} replies came for {len(listed)} prompts; give one for "
-                "each, in their order."
+                f"{self.name}: got {len(replies)} replies to {len(listed)} prompts. Give one for "
+                "each, in order."
             )
         low, high = self.scale
         return [
@@ -99,9 +99,9 @@ class LlmJudge:
                 return numbers.pop()
         shown = cut(reply, 200) if isinstance(reply, str) else reply
         raise DataError(
-            f"{self.name}: the reply {shown!r} to the text {cut(text, 200)!r} does not hold one "
-            f"number from {low:g} to {high:g}. Ask a model that follows the instruction, or let "
-            "`ask` ask again until it does, and count how often."
+            f"{self.name}: expected one number from {low:g} to {high:g} in the reply {shown!r} to "
+            f"the text {cut(text, 200)!r}. Use a model that follows the instruction, or let `ask` "
+            "ask again and count how often."
         )
 
 

@@ -131,14 +131,14 @@ def train_sentiment_judge(
     shared = labelled.keys() & other.keys()
     if shared:
         raise DataError(
-            f"{len(shared)} texts are both trained on and in the transfer set, such as "
-            f"{min(shared)[:60]!r}. Take them out of one of the two."
+            f"{len(shared)} texts are in both the training and the transfer set, such as "
+            f"{min(shared)[:60]!r}. Remove them from one."
         )
     n_positive = sum(labelled.values())
     if min(n_positive, len(labelled) - n_positive) < 10:
         raise DataError(
-            f"{n_positive} positive and {len(labelled) - n_positive} negative texts came, each "
-            "counted once and none with both labels. A judge needs at least 10 of each."
+            f"A judge needs at least 10 texts of each class, got {n_positive} positive and "
+            f"{len(labelled) - n_positive} negative, each counted once and none with both labels."
         )
     train, held_out, train_labels, held_out_labels = train_test_split(
         list(labelled),
@@ -153,8 +153,8 @@ def train_sentiment_judge(
         features = vectorizer.fit_transform(snippets)
     except ValueError as error:
         raise DataError(
-            f"no word is in {recipe.min_df} of the {len(snippets)} training snippets. "
-            "Give more reviews, or a recipe with a lower min_df."
+            f"No word occurs in {recipe.min_df} of the {len(snippets)} training snippets. Give "
+            "more reviews, or a recipe with a lower min_df."
         ) from error
     classifier = LogisticRegression(C=recipe.inverse_regularisation, max_iter=500)
     classifier.fit(features, labels)

@@ -72,8 +72,8 @@ def train_judge(
     counts = (len(contrast.positive), len(contrast.negative))
     if min(counts) < _AT_LEAST:
         raise DataError(
-            f"{counts[0]} positive and {counts[1]} negative texts came; a judge needs "
-            f"{_AT_LEAST} of each."
+            f"A judge needs {_AT_LEAST} texts of each class, got {counts[0]} positive and "
+            f"{counts[1]} negative."
         )
     shared = {*contrast.texts} & {*held_out.texts}
     if shared:

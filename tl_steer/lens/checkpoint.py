@@ -37,12 +37,14 @@ def read_checkpoint(path: Path, dtype: torch.dtype) -> tuple[Any, Any]:
         FileError: For a file in it that is damaged, or weights that are not all there.
     """
     if not (path / "config.json").is_file():
-        raise SteerError(f"{path}: no config.json; give the folder of a Hugging Face checkpoint.")
+        raise SteerError(
+            f"{path} has no config.json. Give the folder of a Hugging Face checkpoint."
+        )
     shards = sorted(path.glob("*.safetensors"))
     if not shards:
         raise SteerError(
-            f"{path}: no *.safetensors. Pickled weights are not read, because reading them can run "
-            "code; save them again with save_pretrained(folder, safe_serialization=True)."
+            f"{path} has no *.safetensors. Pickled weights are not read, because reading them can "
+            "run code. Save them again with save_pretrained(folder, safe_serialization=True)."
         )
     described = {
         name: parsed_object(read_text(path / name), f"{path / name}")
@@ -57,8 +59,8 @@ def read_checkpoint(path: Path, dtype: torch.dtype) -> tuple[Any, Any]:
         if "auto_map" not in described["config.json"]:
             raise
         raise SteerError(
-            f"{path}: config.json names code of its own (auto_map), which is not run, and without "
-            "it the model cannot be loaded. If you trust it, load the model yourself with "
+            f"{path}: config.json names code of its own (auto_map), which is not run, and the "
+            "model cannot be loaded without it. If you trust it, load the model yourself with "
             "trust_remote_code=True, and wrap it with TransformerBridge.boot_transformers(name, "
             "hf_model=model, tokenizer=tokenizer)."
         ) from error
@@ -88,14 +90,14 @@ def _read(path: Path, dtype: torch.dtype) -> tuple[Any, Any]:
     if superfluous:
         # transformers would leave them out, and go on with a part of the model.
         raise FileError(
-            f"{path}: {len(superfluous)} weights are there of blocks that config.json does not "
-            f"have, the first {superfluous[0]}. {_ADVICE}"
+            f"{path}: {len(superfluous)} weights belong to blocks that config.json does not have, "
+            f"the first {superfluous[0]}. {_ADVICE}"
         )
     if lacking:
         # transformers would draw them at random, and go on.
         raise FileError(
-            f"{path}: {len(lacking)} of the model's weights are in no file there, the first "
-            f"{lacking[0]}. {_ADVICE}"
+            f"{path}: {len(lacking)} of the model's weights are missing, the first {lacking[0]}. "
+            f"{_ADVICE}"
         )
     return model, tokenizer
 

@@ -189,7 +189,7 @@ class Context:
         """
         tokens = self._require_tokens()
         if self.tokenizer is None:
-            raise SteerError("this model has no tokenizer, so that its text cannot be looked at.")
+            raise SteerError("this model has no tokenizer, so its text cannot be looked at.")
         real, ids = (self.whole_positions >= 0).tolist(), tokens.tolist()
         known = self.before.get("texts") or [None] * len(ids)
         rows = [
@@ -221,7 +221,8 @@ class Context:
         except KeyError:
             raise SteerError(
                 f"{hook_name} was not read in this pass. Name it in `reads` of the scope or "
-                "strength that wants it; it must not come after the hook point that it decides on."
+                "strength that needs it; it must not come after the hook point that it decides "
+                "on."
             ) from None
 
     def keep(self, hook_name: str, acts: Tensor) -> None:
@@ -284,8 +285,8 @@ class Context:
     def _require_tokens(self) -> WholeTokens:
         if self._tokens is None:
             raise SteerError(
-                "the model was called with embeddings, or with a cache that was filled outside of "
-                "this block, so that its tokens are not known. Call it with token ids or a text, "
-                "and begin the block before the prompt is read."
+                "the model was called with embeddings, or with a cache filled outside of this "
+                "block, so its tokens are unknown. Call it with token ids or a text, and begin "
+                "the block before the prompt is read."
             )
         return self._tokens

@@ -25,8 +25,8 @@ def require_no_dropout(model: Host) -> None:
         if dropped:
             raise SteerError(
                 f"{model.cfg.model_name} is in training mode and drops activations at random "
-                f"(probability {dropped:g}), so that nothing would come out twice. Call "
-                "model.eval() first."
+                f"(probability {dropped:g}), so no result can be repeated. Call model.eval() "
+                "first."
             )
 
 

@@ -61,9 +61,10 @@ class Here:
         task = None if self.task is None else self.task()
         who = f"task {task.get_name()!r}" if task and not other_thread else repr(self.thread.name)
         raise SteerError(
-            f"this model is being steered or read by another {'thread, ' if other_thread else ''}"
-            f"{who}, and what is done there would act here too. Wait until that has ended, use a "
-            "model of its own for each thread, or steer and run the model in one thread and task."
+            "this model is being steered or read by another "
+            f"{'thread, ' if other_thread else ''}{who}, which would act here too. Wait until that "
+            "ends, give each thread its own model, or steer and run the model in one thread and "
+            "task."
         )
 
 

@@ -46,7 +46,7 @@ def resolve(model: SteerableModel, at: str | Sequence[str]) -> tuple[str, ...]:
     """
     patterns = (at,) if isinstance(at, str) else tuple(at)
     if not patterns:
-        raise HookNameError('no hook name was given; for example "blocks.*.hook_resid_post".')
+        raise HookNameError('Expected a hook name, such as "blocks.*.hook_resid_post"; got none.')
     names = [name for pattern in patterns for name in _expand(model, pattern)]
     sites_of(model)  # what is no model to steer is refused as that
     present = model.hook_dict
@@ -66,7 +66,7 @@ def layer_of(name: str) -> int:
     layer, site = _parts(name)
     if not _NUMBER.fullmatch(layer):
         raise HookNameError(
-            f'{name!r}: one hook point is wanted, with a number for its layer: "blocks.7.{site}".'
+            f'{name!r}: expected one hook point, with a number for its layer: "blocks.7.{site}".'
         )
     return int(layer)
 

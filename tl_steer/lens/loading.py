@@ -65,7 +65,7 @@ def load_hub(name: str, *, device: str | torch.device | None = None) -> Steerabl
         folder = snapshot_download(name, allow_patterns=files)
     except (OSError, ValueError) as error:
         raise SteerError(
-            f"{name!r} is no folder here, and cannot be had from the model hub "
+            f"{name!r} is not a folder here, and cannot be fetched from the model hub "
             f"({str(error).splitlines()[0]})."
         ) from error
     return load_local(folder, name=name, device=device)
@@ -124,9 +124,8 @@ def _bridge(hf_model: Any, tokenizer: Any, name: str, device: torch.device) -> S
         if "supported architecture" not in str(error):
             raise
         raise SteerError(
-            f"TransformerLens {version('transformer-lens')} has no bridge for {architecture}. Its "
-            "page on supported models says which architectures it has; a newer version may have "
-            "more."
+            f"TransformerLens {version('transformer-lens')} has no bridge for {architecture}. See "
+            "its page on supported models; a newer version may have it."
         ) from error
     bridge.cfg.model_name = name
     bridge.original_model.eval()

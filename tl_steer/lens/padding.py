@@ -80,9 +80,9 @@ class Padding:
         """
         if self.left:
             raise MismatchError(
-                f"{self.left}, so that it is not known where each text begins. Pass "
-                "attention_mask= (1 for text, 0 for padding) over all tokens, or texts. The scope "
-                "everywhere with one strength needs no positions."
+                f"{self.left}, so it is unknown where each text begins. Pass attention_mask= (1 "
+                "for text, 0 for padding) over all tokens, or texts. The scope everywhere with "
+                "one strength needs no positions."
             )
 
     def require_prompt_end(self) -> None:
@@ -93,9 +93,8 @@ class Padding:
         """
         if self.right:
             raise MismatchError(
-                f"{self.right}, and some of them seem to be padded on the right, so that the end "
-                "of each prompt is not known. Pass attention_mask=, give prompt_lengths=, or pad "
-                "on the left."
+                f"{self.right}, and some seem to be padded on the right, so the end of each prompt "
+                "is unknown. Pass attention_mask=, give prompt_lengths=, or pad on the left."
             )
 
     @property

@@ -50,7 +50,7 @@ def use_path(path: Path | None) -> Iterator[None]:
         ...     ts.metrics.measure(model, written, judges)
     """
     if path not in (None, "twin", "bridge"):
-        raise SteerError(f"path={path!r}: Expected 'twin', 'bridge' or None.")
+        raise SteerError(f"path={path!r}: expected 'twin', 'bridge' or None.")
     token = _asked.set(path)
     try:
         yield
@@ -78,7 +78,7 @@ def host_for(model: SteerableModel, names: Sequence[str] = ()) -> Host:
         if asked == "twin":
             raise SteerError(
                 f"path='twin': this model cannot be run through plain modules, because {unfit}. "
-                "Leave path out, and the model's own are used."
+                "Leave path out to use the model's own."
             ) from unfit
     return model
 

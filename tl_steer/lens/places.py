@@ -102,13 +102,13 @@ def counted(layer: int, n_layers: int) -> int:
     if not n_layers:
         if layer < 0:
             raise HookNameError(
-                f"layer {layer} is counted from the end of a model that is not known. Give its "
-                "number from the front, or the model."
+                f"layer {layer} counts from the end of a model that is not known. Count from the "
+                "front, or give the model."
             )
         return layer
     if not -n_layers <= layer < n_layers:
         raise HookNameError(
-            f"layer {layer}: this model has layers 0 to {n_layers - 1}, or {-n_layers} to -1 when "
+            f"layer {layer}: this model has layers 0 to {n_layers - 1}, or {-n_layers} to -1 "
             "counted from the end."
         )
     return layer % n_layers
@@ -136,14 +136,14 @@ def picked(
     if number is None:
         if isinstance(at, str) and at in there:
             return at
-        raise HookNameError(f"{at!r}: {absent}. There are: {_shown(there)}.")
+        raise HookNameError(f"{at!r}: {absent}. Available: {_shown(there)}.")
     layer = counted(number, n_layers)
     found = [name for name in there if layer_of(name) == layer]
     if len(found) == 1:
         return found[0]
     if not found:
         asked = f"layer {number}" + (f", which is {layer}" if number < 0 else "")
-        raise HookNameError(f"{asked}: {absent}. There are: {_shown(there)}.")
+        raise HookNameError(f"{asked}: {absent}. Available: {_shown(there)}.")
     one = f", or take {take.format(site=site_of(found[-1]))}[{number}]" if take else ""
     raise HookNameError(
         f"layer {number} has {len(found)}: {', '.join(found)}. Give the whole name{one}."
@@ -161,7 +161,7 @@ def _within(names: Sequence[str], layers: slice, n_layers: int) -> list[str]:
     found = [name for layer in wanted for name in names if layer_of(name) == layer]
     if not found:
         raise HookNameError(
-            f"layers {layers.start} to before {layers.stop}: none of them is there. There are: "
+            f"layers {layers.start} to {layers.stop}: none of them is there. Available: "
             f"{_shown(names)}."
         )
     return found
@@ -183,8 +183,8 @@ def _pattern(at: Any, n_layers: int, site: str) -> str:
     number = number_of(at)
     if number is None:
         raise HookNameError(
-            f"{at!r} is no hook point. Expected a name such as 'blocks.7.{site}', the number of a "
-            f"layer, or a site of every layer such as {site!r}."
+            f"{at!r} is not a hook point. Expected a name such as 'blocks.7.{site}', the number of "
+            f"a layer, or a site of every layer such as {site!r}."
         )
     return f"blocks.{counted(number, n_layers)}.{site}"
 

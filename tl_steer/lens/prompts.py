@@ -39,8 +39,7 @@ def read_prompts(
     rows: list[TokenIds] = [tuple(each) for each in given]
     if prepend_bos is not None or chat is not None:
         raise DataError(
-            "token ids came, which are read as they are: leave prepend_bos= and chat= out, or give "
-            "texts."
+            "token ids are read as they are. Leave prepend_bos= and chat= out, or give texts."
         )
     for number, row in enumerate(rows):
         _require_ids(model, row, number)
@@ -60,6 +59,6 @@ def _require_ids(model: SteerableModel, row: TokenIds, number: int) -> None:
     run = (padding,) * (2 if means_more else 1)
     if row[: len(run)] == run or row[-len(run) :] == run:
         raise DataError(
-            f"prompt {number} is padded, with token {padding}, which the model would read as text. "
+            f"prompt {number} is padded with token {padding}, which the model would read as text. "
             "Give each row without its padding, as a list of lists."
         )

@@ -33,9 +33,9 @@ def refuse_padding(model: SteerableModel, host: Host) -> RemovableHandle | None:
         mask = kwargs.get("attention_mask")
         if mask is not None and mask.ndim == 2 and not bool(mask[:, 0].all()):
             raise MismatchError(
-                f"{name} reads the padding before a text as part of it, although the mask says "
-                "that it is none, so that a text in such a batch is not what it is alone. Give "
-                "prompts of one length, or one at a time; ts.generate does that by itself."
+                f"{name} reads the padding before a text as part of it, whatever the mask says, so "
+                "a text in such a batch is not what it is alone. Give prompts of one length, or "
+                "one at a time; ts.generate does that by itself."
             )
 
     wrapped: Any = getattr(host, "original_model", host)

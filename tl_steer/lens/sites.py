@@ -138,14 +138,14 @@ def _seen(model: SteerableModel) -> Sites:
             raise SteerError(
                 f"TransformerLens {version('transformer-lens')} with transformers "
                 f"{version('transformers')} cannot run {class_of(model)} over a few tokens "
-                f"({type(error).__name__}: {error}), so that it cannot be used here. "
-                "Other versions of the two may be able to."
+                f"({type(error).__name__}: {error}), so it cannot be used here. Other versions of "
+                "the two may work."
             ) from error
         finally:
             for each in attached:
                 each.remove()
     if not any(_STREAM.search(name) for name in shapes):
-        raise SteerError(f"{class_of(model)} has no residual stream that could be seen.")
+        raise SteerError(f"{class_of(model)} shows no residual stream.")
     if not stream:
         raise NonFiniteError(
             f"{class_of(model)}: the residual stream holds NaN or infinity over a few tokens, from "
@@ -155,9 +155,9 @@ def _seen(model: SteerableModel) -> Sites:
     first, other_end, padded = stream[0]
     if not _alike(model, other_end[:-1], first[:-1]):
         raise SteerError(
-            f"{class_of(model)}: as TransformerLens {version('transformer-lens')} runs it, what a "
-            "token holds depends on the tokens behind it, as in an encoder or a diffusion model. "
-            "tl_steer is for models that read and write from left to right."
+            f"{class_of(model)}: as TransformerLens {version('transformer-lens')} runs it, a token "
+            "depends on later tokens, as in an encoder or a diffusion model. tl_steer is for "
+            "models that read and write from left to right."
         )
     return Sites(
         shapes=shapes,

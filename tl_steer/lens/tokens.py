@@ -52,7 +52,7 @@ class Chat:
         if not isinstance(self.system, str | None):
             raise SteerError(
                 f"Chat(system={self.system!r}): expected a text, got a "
-                f"{type(self.system).__name__}; None leaves it to the template."
+                f"{type(self.system).__name__}. None leaves it to the template."
             )
 
 
@@ -83,7 +83,7 @@ def tokenize(
     """
     tokenizer = model.tokenizer
     if tokenizer is None:
-        raise SteerError("this model has no tokenizer; give it one: model.tokenizer = tokenizer.")
+        raise SteerError("this model has no tokenizer. Give it one: model.tokenizer = tokenizer.")
     if prepend_bos is None:
         prepend_bos = chat is None and _prepends_bos(model)
     prefix = (_require_bos(model),) if prepend_bos else ()
@@ -91,7 +91,7 @@ def tokenize(
         if HALF.search(text):
             raise DataError(
                 f"text {number}, {text[:60]!r}, has half of a character (a lone surrogate), which "
-                "no tokenizer takes. Was it cut in the middle, or read in a wrong encoding?"
+                "no tokenizer takes. Was it cut in the middle, or read in the wrong encoding?"
             )
     if chat is not None:
         texts = _as_chat(model, texts, chat)
@@ -176,8 +176,8 @@ def spans(model: Host, texts: Sequence[str], rows: Sequence[TokenIds]) -> list[l
     """
     if not getattr(model.tokenizer, "is_fast", False):
         raise SteerError(
-            f"{type(model.tokenizer).__name__} does not tell which characters a token covers; "
-            "load the fast tokenizer of this model (use_fast=True)."
+            f"{type(model.tokenizer).__name__} does not say which characters a token covers. Load "
+            "the fast tokenizer of this model (use_fast=True)."
         )
     encoded = model.tokenizer(
         list(texts), add_special_tokens=False, return_offsets_mapping=True, verbose=False

@@ -42,8 +42,7 @@ def _parts(model: SteerableModel) -> tuple[Any, Float[Tensor, "d_model d_vocab"]
     final, unembed = getattr(model, "ln_final", None), getattr(model, "W_U", None)
     if final is None or unembed is None:
         raise SteerError(
-            "this model has no ln_final or no W_U, so that its residual stream cannot be read out "
-            "as tokens."
+            "this model has no ln_final or no W_U, so its residual stream cannot be read as tokens."
         )
     return final, unembed.detach()
 

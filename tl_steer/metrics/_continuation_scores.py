@@ -82,7 +82,10 @@ class Continuations:
         given = plain_texts(prompts, "prompts")
         texts = plain_texts([text for _, text in following], "continuations")
         if not given or not texts:
-            raise DataError(f"{len(given)} prompts and {len(texts)} continuations came.")
+            raise DataError(
+                f"Got {len(given)} prompts and {len(texts)} continuations. Give one for each "
+                "prompt."
+            )
         before = tokenize(model, given, chat=chat, prepend_bos=prepend_bos)
         after = tokenize(model, texts, prepend_bos=False)
         whole = [before[p] + tokens for (p, _), tokens in zip(following, after, strict=True)]
@@ -198,8 +201,8 @@ class Continuations:
             return 1
         if n_rows % self.n_prompts:
             raise MismatchError(
-                f"settings for {n_rows} rows came with {self.n_prompts} prompts; give so many, a "
-                "multiple of them, or one for all."
+                f"Got settings for {n_rows} rows and {self.n_prompts} prompts. Give as many rows, "
+                "a multiple of them, or one for all."
             )
         return n_rows // self.n_prompts
 

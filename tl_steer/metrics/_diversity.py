@@ -73,9 +73,9 @@ def _ngrams_of_each(
     texts: Sequence[str | Sequence[Hashable]], n: int
 ) -> Iterator[list[tuple[Hashable, ...]]]:
     if n < 1:
-        raise DataError(f"n is {n}; an n-gram has at least one token: n=1, 2, 3 ...")
+        raise DataError(f"n={n}: an n-gram has at least one token. Give 1, 2, 3, …")
     if isinstance(texts, str):
-        raise DataError(f"one string came ({texts[:40]!r}); give a list of texts: [text].")
+        raise DataError(f"Expected a list of texts, got one string ({texts[:40]!r}). Write [text].")
     for text in texts:
         tokens = _WORD_OR_MARK.findall(text.lower()) if isinstance(text, str) else list(text)
         yield list(zip(*(tokens[start:] for start in range(n)), strict=False))

@@ -74,8 +74,8 @@ def likelihood_contrast(
     n_rows = None if steering is None else steering.n_rows
     if n_rows not in (None, read.n_prompts):
         raise MismatchError(
-            f"settings for {n_rows} rows came with {read.n_prompts} prompts; give one for each, "
-            "or one for all."
+            f"Got settings for {n_rows} rows and {read.n_prompts} prompts. Give one for each, or "
+            "one for all."
         )
     return _contrasts(read.log_probs(model, steering, max_tokens=max_tokens, progress=progress))[0]
 
@@ -127,7 +127,7 @@ def likelihood_contrasts(
     require_steerable(model)
     asked = [float(each) for each in strengths]
     if not asked:
-        raise DataError("no strength came; give several, such as [-2, -1, 0, 1, 2].")
+        raise DataError("Expected several strengths, such as [-2, -1, 0, 1, 2]; got none.")
     read = _pairs(model, prompts, positive, negative, chat, prepend_bos)
     rows = [each for each in asked for _ in range(read.n_prompts)]
     add = Add(direction, rows, scope=scope, at=at)
@@ -164,7 +164,7 @@ def _pairs(
         if one == other:
             raise DataError(
                 f"prompt {number}: {sides[0][number]!r} and {sides[1][number]!r} are the same "
-                "tokens, so that neither can be likelier. Take continuations that differ."
+                "tokens, so neither can be likelier. Give continuations that differ."
             )
     return read
 
@@ -173,8 +173,8 @@ def _of_each(texts: str | Sequence[str], n_prompts: int, what: str) -> tuple[str
     several = plain_texts([texts] if isinstance(texts, str) else texts, what)
     if len(several) not in (1, n_prompts):
         raise DataError(
-            f"{len(several)} {what} continuations came with {n_prompts} prompts; give one for all "
-            "of them, or one for each."
+            f"Got {len(several)} {what} continuations and {n_prompts} prompts. Give one for each, "
+            "or one for all."
         )
     return several * n_prompts if len(several) == 1 else several
 

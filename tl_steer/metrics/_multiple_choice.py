@@ -46,7 +46,7 @@ class Accuracy:
         """
         if list(self.frame["question"]) != list(other.frame["question"]):
             raise MismatchError(
-                f"{self.name} and {other.name} are not the same questions in the same order."
+                f"{self.name} and {other.name} do not hold the same questions in the same order."
             )
         return paired_difference(
             self.frame["correct"].to_numpy(dtype=float),
@@ -114,8 +114,8 @@ def accuracy(
     n_rows = None if steering is None else steering.n_rows
     if n_rows not in (None, len(questions)):
         raise MismatchError(
-            f"settings for {n_rows} rows came with {len(questions)} questions; give one for each, "
-            "or one for all."
+            f"Got settings for {n_rows} rows and {len(questions)} questions. Give one for each, or "
+            "one for all."
         )
     following = [
         (number, between + choice)

@@ -78,12 +78,12 @@ def log_probs(
         DataError: For an empty prompt or continuation, or one beyond the model's context.
     """
     if any(not prompt or not text for prompt, text in rows):
-        raise DataError("a prompt or a continuation has no token, so it has no probability.")
+        raise DataError("A prompt or a continuation has no token, so it has no probability.")
     lengths = [len(prompt) + len(text) for prompt, text in rows]
     longest = context_length(model)
     if max(lengths, default=0) > longest:
         raise DataError(
-            f"a prompt and its continuation have {max(lengths)} tokens; this model's context holds "
+            f"A prompt and its continuation have {max(lengths)} tokens; this model's context holds "
             f"{longest}."
         )
     if max_tokens is None:

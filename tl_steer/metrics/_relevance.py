@@ -57,7 +57,7 @@ def relevance(
     prompts = [tuple(int(token) for token in each) for each in frame["prompt_tokens"]]
     texts = [tuple(int(token) for token in each) for each in frame["tokens"]]
     if any(not prompt or not text for prompt, text in zip(prompts, texts, strict=True)):
-        raise DataError("a prompt or a continuation has no token, so it has no probability.")
+        raise DataError("A prompt or a continuation has no token, so it has no probability.")
     bos = getattr(model.tokenizer, "bos_token_id", None)
     # How many tokens of each continuation have nothing before them.
     skipped = [int(prompt[0] != bos) for prompt in prompts]

@@ -22,8 +22,8 @@ def share_interval(count: int, of: int, *, confidence: float = 0.95) -> Interval
     """
     if not 0 <= count <= of or of < 1 or not 0 < confidence < 1:
         raise DataError(
-            f"{count} of {of} with confidence={confidence}; a count of one or more, and a share "
-            "between 0 and 1, are wanted."
+            f"Got {count} of {of} with confidence={confidence}. Expected at least one, and a "
+            "confidence between 0 and 1."
         )
     found = stats.binomtest(count, of).proportion_ci(confidence, method="wilson")
     # Rounding puts an end beyond the share where that is 0 or 1.

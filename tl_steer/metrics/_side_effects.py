@@ -148,7 +148,7 @@ def side_effects(
     steering.check_fits(model)
     if steering.n_rows is not None and steering.n_rows % len(rows):
         raise MismatchError(
-            f"settings for {steering.n_rows} rows came with {len(rows)} texts; give so many, a "
+            f"Got settings for {steering.n_rows} rows and {len(rows)} texts. Give as many rows, a "
             "multiple of them, or one for all."
         )
     settings = 1 if steering.n_rows is None else steering.n_rows // len(rows)
@@ -185,11 +185,13 @@ def neutral_rows(
     """
     given = plain_texts(texts, "texts")
     if not given:
-        raise DataError("no text came; neutral_background() has 136.")
+        raise DataError("Expected at least one text, got none. neutral_background() has 136.")
     rows = tokenize(model, given, prepend_bos=prepend_bos)
     for number, row in enumerate(rows):
         if len(row) < 2:
-            raise DataError(f"text {number} has one token only, {given[number]!r}; give longer.")
+            raise DataError(
+                f"text {number}, {given[number]!r}, has only one token. Give a longer one."
+            )
     return rows
 
 

@@ -138,7 +138,8 @@ def steerability(
     wide = _wide(frame, value)
     if not 0 < confidence < 1 or draws < 1:
         raise DataError(
-            f"confidence={confidence} and draws={draws}: a share between 0 and 1, and 1 or more."
+            f"Got confidence={confidence} and draws={draws}. Expected a share between 0 and 1, and "
+            "at least 1."
         )
     values, strengths = wide.to_numpy(dtype=float), wide.columns.to_numpy(dtype=float)
     slopes, linearity = _lines(values, strengths)
@@ -182,8 +183,8 @@ def _wide(frame: pd.DataFrame, value: str) -> pd.DataFrame:
     missing = [name for name in ("prompt_index", "strength", value) if name not in frame]
     if missing:
         raise DataError(
-            f"the frame lacks {missing}; it has {list(frame)}. A row for each prompt and strength "
-            'is wanted, with the value in a column that value="…" names.'
+            f"the frame lacks {missing}; it has {list(frame)}. Give a row for each prompt and "
+            "strength, and name the column of the value with value=."
         )
     _require_one_curve(frame)
     if "prompt" in frame:
@@ -194,17 +195,17 @@ def _wide(frame: pd.DataFrame, value: str) -> pd.DataFrame:
     if not bool(np.isfinite(numbers).all()):
         at = int(np.argmin(np.isfinite(numbers).all(1)))
         raise NonFiniteError(
-            f"row {at} has strength {numbers[at, 0]} and {value} {numbers[at, 1]}. Leave out what "
-            "could not be measured, for all strengths of a prompt."
+            f"row {at} has strength {numbers[at, 0]} and {value} {numbers[at, 1]}. If a value "
+            "could not be measured, leave the prompt out at all strengths."
         )
     wide = frame.pivot_table(index="prompt_index", columns="strength", values=value, aggfunc="mean")
     if wide.shape[1] < 2:
-        raise DataError(f"{wide.shape[1]} strength came; a slope needs two, a curve five or more.")
+        raise DataError(f"Got {wide.shape[1]} strength. A slope needs two, a curve five or more.")
     if bool(wide.isna().any(axis=None)):
         prompt, strength = wide.isna().stack().idxmax()
         raise DataError(
-            f"prompt {prompt} has no value at strength {strength}; every prompt needs one at every "
-            "strength, or the means are of different prompts."
+            f"prompt {prompt} has no value at strength {strength}. Give one for every prompt and "
+            "strength, or the means would be over different prompts."
         )
     return wide
 
@@ -217,8 +218,8 @@ def _require_one_curve(frame: pd.DataFrame) -> None:
         different = list(dict.fromkeys(steered[name]))
         if len(different) > 1:
             raise DataError(
-                f"{len(different)} values of {name!r} came, such as {different[0]!r} and "
-                f"{different[1]!r}; a curve is of one: frame[frame[{name!r}] == {different[0]!r}]."
+                f"Got {len(different)} values of {name!r}, such as {different[0]!r} and "
+                f"{different[1]!r}. A curve is of one: frame[frame[{name!r}] == {different[0]!r}]."
             )
 
 

@@ -89,8 +89,8 @@ def agreement(
     """
     if level not in get_args(Level) or not 0 < confidence < 1 or draws < 1:
         raise DataError(
-            f"level={level!r}, confidence={confidence}, draws={draws}: one of "
-            f"{', '.join(get_args(Level))}, a share between 0 and 1, and 1 or more."
+            f"level={level!r}, confidence={confidence}, draws={draws}: expected one of "
+            f"{', '.join(get_args(Level))}, a share between 0 and 1, and at least 1."
         )
     package = _krippendorff()
     answered = frame[~frame["repeat"] & frame["rating"].notna()]

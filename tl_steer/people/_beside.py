@@ -25,13 +25,13 @@ def beside(
         raise DataError('name the columns with scores, such as judges=["sentiment"].')
     lacking = [name for name in (*_TEXT, *judges) if name not in judged]
     if lacking:
-        raise DataError(f"the judged texts lack {lacking}; they have {list(judged)}.")
+        raise DataError(f"The judged texts lack {lacking}; they have {list(judged)}.")
     if not 0 < confidence < 1:
-        raise DataError(f"confidence={confidence}: a share between 0 and 1.")
+        raise DataError(f"confidence={confidence}: expected a share between 0 and 1.")
     twice = judged.duplicated(_TEXT)
     if twice.any():
         raise DataError(
-            f"the judged texts hold {judged[twice].iloc[0][_TEXT].tolist()} more than once; give "
+            f"The judged texts hold {judged[twice].iloc[0][_TEXT].tolist()} more than once. Give "
             "each text one row."
         )
     scores = judged.set_index(_TEXT)
@@ -67,9 +67,9 @@ def _scores(
     try:
         found: np.ndarray = scores.loc[wanted, list(judges)].to_numpy(float)
     except (TypeError, ValueError) as error:
-        raise DataError(f"the scores are no numbers ({error}).") from error
+        raise DataError(f"The scores are not numbers ({error}).") from error
     if not np.isfinite(found).all():
-        raise NonFiniteError("a judge's score of a rated text is NaN or infinite.")
+        raise NonFiniteError("A judge's score of a rated text is NaN or infinite.")
     return found
 
 

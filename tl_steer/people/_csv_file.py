@@ -45,7 +45,7 @@ def read_rows(path: Path, *, needs: Sequence[str]) -> list[Row]:
     names = [unguarded(head).strip().casefold() for head in found[0].cells]
     repeated = [name for name in needs if names.count(name) > 1]
     if repeated:
-        raise StorageError(f"{path}: two columns are called {repeated[0]!r}. Take one of them out.")
+        raise StorageError(f"{path}: two columns are called {repeated[0]!r}. Remove one.")
     rows = []
     for record in found[1:]:
         line, cells = record.line, record.cells
@@ -53,8 +53,8 @@ def read_rows(path: Path, *, needs: Sequence[str]) -> list[Row]:
             continue
         if any(cell.strip() for cell in cells[len(names) :]):
             raise StorageError(
-                f"{path}, line {line}: {len(cells)} cells under {len(names)} heads. A comma within "
-                "a text needs quotes around the text; a spreadsheet puts them."
+                f"{path}, line {line}: {len(cells)} cells under {len(names)} headers. A text with "
+                "a comma needs quotes around it; a spreadsheet adds them."
             )
         padded = [*cells, *[""] * (len(names) - len(cells))]
         rows.append(Row(line, dict(zip(names, map(unguarded, padded), strict=False))))
@@ -68,7 +68,7 @@ def _decoded(path: Path) -> str:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
         if encoding == "utf-16":
-            raise StorageError(f"{path}: not whole UTF-16 ({error.reason}).") from error
+            raise StorageError(f"{path}: incomplete UTF-16 ({error.reason}).") from error
         text = _of_windows(path, data)
     require_no_zeros(path, text)
     return text.removeprefix(MARK)
@@ -102,6 +102,6 @@ def _records(path: Path, text: str, needs: Sequence[str]) -> list[Record]:
             return records(text, path, separator=separator, skipped=skipped)
     shown = (text.splitlines() or [""])[0][:80]
     raise StorageError(
-        f"{path}: begins with {shown!r}; the heads {', '.join(needs)} are wanted in the first "
-        "line, between commas, semicolons or tabs."
+        f"{path} begins with {shown!r}. Expected the headers {', '.join(needs)} in the first line, "
+        "separated by commas, semicolons or tabs."
     )

@@ -99,8 +99,8 @@ def _units(
     shared = pd.Series(counts[counts == len(conditions)].index.tolist(), dtype=object)
     if shared.empty:
         raise DataError(
-            f"no prompt and sample has a text of each of {', '.join(conditions)}. Raters compare "
-            "conditions on the same prompts; give texts that were generated from the same ones."
+            f"No prompt and sample has a text of each of {', '.join(conditions)}. Raters compare "
+            "conditions on the same prompts: give texts generated from the same ones."
         )
     mixed = [shared[place] for place in rng.permutation(len(shared))]
     rounds: dict[int, int] = {}
@@ -121,8 +121,8 @@ def _wanted(n: int | None, there: int, *, at_least: int) -> int:
         return there
     if not at_least <= n <= there:
         raise DataError(
-            f"n={n}: there are {there} that can be compared, and {at_least} are the least, so that "
-            "every condition is there."
+            f"n={n}: {there} can be compared, and at least {at_least} are needed, so that every "
+            "condition is included."
         )
     return n
 

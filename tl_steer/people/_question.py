@@ -48,7 +48,8 @@ class Question:
             raise DataError(f'kind={self.kind!r}: "single" texts or "pair"s of them.')
         if not 0 <= self.low < self.high <= 10:
             raise DataError(
-                f"scale=({self.low}, {self.high}): two whole numbers from 0 to 10, the least first."
+                f"scale=({self.low}, {self.high}): expected two whole numbers from 0 to 10, the "
+                "lower first."
             )
 
     @property

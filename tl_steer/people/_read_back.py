@@ -57,14 +57,14 @@ def read_ratings(folder_or_key: str | Path, *files: str | Path) -> Ratings:
     for path in paths:
         found = read_rows(path, needs=("sheet", "item", "rating"))
         if not found:
-            raise DataError(f"{path}: there are no rows under its heads.")
+            raise DataError(f"{path} has no rows under its headers.")
         for row, rater in zip(found, _raters(path, found), strict=True):
             where = f"{path}, line {row.line}"
             item = _item(row, sheet, key, where)
             if (rater, item) in seen:
                 raise DataError(
                     f"{where}: {rater!r} has answered {item} before, in {seen[rater, item]}. Keep "
-                    "one of the two; two raters need two names."
+                    "one of the two; if they are two raters, give them two names."
                 )
             seen[rater, item] = where
             rows.append((rater, item, *_answer(row, question, str(key.at[item, "side"]), where)))
@@ -75,7 +75,7 @@ def read_ratings(folder_or_key: str | Path, *files: str | Path) -> Ratings:
 def _read_key(path: Path) -> tuple[str, Question, pd.DataFrame]:
     rows = read_rows(path, needs=(*_KEY, *ASKED))
     if not rows:
-        raise StorageError(f"{path}: there are no items in this key.")
+        raise StorageError(f"{path} holds no items.")
     frame = pd.DataFrame([row.cells for row in rows], dtype=object)
     try:
         frame[["prompt_index", "sample", "low", "high"]] = frame[
@@ -87,7 +87,9 @@ def _read_key(path: Path) -> tuple[str, Question, pd.DataFrame]:
         sheet, *asked = settings.to_numpy(object)[0]
         question = Question(*asked)
     except (ValueError, OverflowError, DataError) as error:
-        raise StorageError(f"{path}: not a whole key ({error}). Save the sheet again.") from error
+        raise StorageError(
+            f"{path} is not a complete key ({error}). Save the sheet again."
+        ) from error
     return str(sheet), question, frame[_KEY[1:]].set_index("item")
 
 
@@ -101,7 +103,7 @@ def _raters(path: Path, rows: Sequence[Row]) -> list[str]:
     for row, name in zip(rows, named, strict=True):
         if not name:
             raise DataError(
-                f"{path}, line {row.line}: no rater, and the file is of several: "
+                f"{path}, line {row.line} names no rater, and the file has several: "
                 f"{', '.join(names[:4])}. Name one in each row."
             )
     return named
@@ -111,11 +113,11 @@ def _item(row: Row, sheet: str, key: pd.DataFrame, where: str) -> str:
     came, item = row.cells["sheet"].strip(), row.cells["item"].strip()
     if came != sheet:
         raise MismatchError(
-            f"{where}: of sheet {came or 'without a name'}, and the key is of {sheet}. Read it "
+            f"{where}: the row is of sheet {came or 'without a name'}, the key of {sheet}. Read it "
             "with the key that was saved with its form."
         )
     if item not in key.index:
-        raise MismatchError(f"{where}: item {item!r} is not on this sheet. Was it typed anew?")
+        raise MismatchError(f"{where}: item {item!r} is not on this sheet. Was it retyped?")
     return item
 
 
@@ -124,8 +126,8 @@ def _answer(row: Row, question: Question, side: str, where: str) -> tuple[float,
     value = question.value(written, side)
     if value is None:
         raise DataError(
-            f"{where}: {written!r} is no answer; {', '.join(question.answers)} are, and {SKIP} or "
-            "nothing for no answer."
+            f"{where}: expected {', '.join(question.answers)}, or {SKIP} or nothing for no answer; "
+            f"got {written!r}."
         )
     return value, written.strip().casefold() == SKIP, row.cells.get("comment", "")
 

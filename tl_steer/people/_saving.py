@@ -67,11 +67,11 @@ def save_sheet(
         folder.mkdir(parents=True, exist_ok=True)
         there = target.read_bytes() if target.exists() else None
     except OSError as error:
-        raise StorageError(f"{folder}: cannot be written: {error.strerror}.") from error
+        raise StorageError(f"{folder}: cannot write there: {error.strerror}.") from error
     if there is not None and there != content.encode("utf-8") and not overwrite:
         raise StorageError(
-            f"{target}: the key of another sheet, without which its ratings cannot be read. Take "
-            "another folder, or say overwrite=True."
+            f"{target} is the key of another sheet, without which its ratings cannot be read. Take "
+            "another folder, or write overwrite=True."
         )
     for name, text in {"key.csv": content, **pages}.items():
         write_whole(folder / name, text.encode("utf-8"))

@@ -151,7 +151,7 @@ def rating_sheet(
     asked = Question(printable(question), kind, *scale, *map(printable, labels))
     pair = _pair(frame, kind, between)
     if not 0 <= repeats <= 0.5:
-        raise DataError(f"repeats={repeats}: a share from 0 to .5 of the items.")
+        raise DataError(f"repeats={repeats}: expected a share of the items from 0 to 0.5.")
     rng = lot(repr((seed, asked, pair, n, repeats)), frame)
     if pair is None:
         drawn, shown = draw_singles(frame, n, repeats, rng), ["text"]
@@ -172,7 +172,7 @@ def _checked(given: pd.DataFrame) -> pd.DataFrame:
         }
     )
     if frame.empty:
-        raise DataError("the frame has no rows, so there is nothing to rate.")
+        raise DataError("The frame has no rows, so there is nothing to rate.")
     for name in ("condition", "prompt", "text"):
         _every(frame[name], name, lambda cell: isinstance(cell, str), "a text")
         _every(frame[name], name, _short_enough, f"no longer than {_LONGEST} characters")
@@ -184,13 +184,14 @@ def _checked(given: pd.DataFrame) -> pd.DataFrame:
         row = frame[twice].iloc[0]
         raise DataError(
             f"condition {row['condition']!r}, prompt {row['prompt_index']}, sample {row['sample']} "
-            "comes more than once; give each setting a condition of its own, or each text a sample."
+            "occurs more than once. Give each setting its own condition, or each text its own "
+            "sample."
         )
     prompts = frame.groupby(["prompt_index"])["prompt"].nunique()
     if (prompts > 1).any():
         raise DataError(
-            f"prompt {prompts.idxmax()} is written in {prompts.max()} ways: that would tell the "
-            "conditions apart. Show the same prompt for all of them."
+            f"prompt {prompts.idxmax()} is written in {prompts.max()} ways, which would reveal the "
+            "conditions. Show the same prompt for all of them."
         )
     return frame
 
@@ -200,7 +201,7 @@ def _every(cells: pd.Series, name: str, fits: Callable[[object], bool], what: st
         if not fits(cell):
             shown = repr(cell)
             shown = shown if len(shown) < 60 else f"{shown[:60]}…"
-            raise DataError(f"column {name!r}, row {row} is {shown}; it has to be {what}.")
+            raise DataError(f"column {name!r}, row {row}: expected {what}, got {shown}.")
 
 
 def _short_enough(cell: object) -> bool:
@@ -213,12 +214,14 @@ def _pair(
     conditions = list(dict.fromkeys(frame["condition"]))
     if kind != "pair":
         if between is not None:
-            raise DataError(f'between={between} is for kind="pair"; single texts are of all.')
+            raise DataError(
+                f'between={between} is for kind="pair"; single texts are of all conditions.'
+            )
         return None
     pair = tuple(conditions) if between is None else between
     if len(pair) != 2 or len(set(pair)) < 2 or not set(pair) <= set(conditions):
         raise DataError(
-            f"pairs are between two conditions, and {', '.join(map(repr, pair))} came; "
-            f"there are {', '.join(map(repr, conditions))}. Say between=(one, other)."
+            f"Pairs are between two conditions, got {', '.join(map(repr, pair))}; there are "
+            f"{', '.join(map(repr, conditions))}. Write between=(one, other)."
         )
     return pair[0], pair[1]

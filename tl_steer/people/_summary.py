@@ -27,7 +27,7 @@ def summary_of_singles(
     """See :meth:`Ratings.summary`."""
     texts = _some(of_texts(frame))
     if baseline is not None and baseline not in set(texts["condition"]):
-        raise DataError(f"baseline={baseline!r}: there are {', '.join(_conditions(texts))}.")
+        raise DataError(f"baseline={baseline!r}: expected one of {', '.join(_conditions(texts))}.")
     rows = {}
     for name in _conditions(frame):
         own = texts[texts["condition"] == name]
@@ -55,7 +55,7 @@ def summary_of_pairs(
 ) -> pd.DataFrame:
     """See :meth:`Ratings.summary`."""
     if baseline is not None:
-        raise DataError("pairs are between two conditions already; baseline= is for single texts.")
+        raise DataError("baseline= is for single texts; pairs are between two conditions already.")
     pairs = _some(of_texts(frame))
     one, other = str(pairs["condition"].iloc[0]), str(pairs["other"].iloc[0])
     prompts = pairs.groupby("prompt_index")["rating"].mean()
@@ -91,7 +91,7 @@ def _mean(texts: pd.DataFrame, column: str, confidence: float, seed: int) -> dic
 
 def _some(texts: pd.DataFrame) -> pd.DataFrame:
     if texts.empty:
-        raise DataError("no item has an answer, so there is nothing to sum up.")
+        raise DataError("No item has an answer, so there is nothing to summarise.")
     return texts
 
 

@@ -69,7 +69,7 @@ class AcrossLayers:
             DataError: For another column.
         """
         if value not in ("effect", "cosine", "share_of_own"):
-            raise DataError(f"{value!r}: effect, cosine or share_of_own.")
+            raise DataError(f"{value!r}: expected effect, cosine or share_of_own.")
         names = list(dict.fromkeys(self.frame["read_at"]))
         places = list(dict.fromkeys(self.frame["added_at"]))
         table = self.frame.pivot(index="added_at", columns="read_at", values=value)
@@ -245,11 +245,11 @@ def _check(
 ) -> None:
     if not directions or not places or not texts:
         raise DataError(
-            f"{len(directions)} directions, {len(places)} places and {len(texts)} prompts came; "
-            "one of each is wanted at least."
+            f"Got {len(directions)} directions, {len(places)} hook points and {len(texts)} "
+            "prompts. Give at least one of each."
         )
     if dose == 0 or not math.isfinite(dose):
-        raise SteerError(f"dose={dose}: a part of the activations' norm is wanted, such as 0.1.")
+        raise SteerError(f"dose={dose}: expected a share of the activations' norm, such as 0.1.")
     first = next(iter(directions.values()))
     for place in places:
         _ = directions[place]

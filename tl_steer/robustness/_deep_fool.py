@@ -61,8 +61,8 @@ class Attack:
                 depends |= felt
         if not depends:
             raise SteerError(
-                f"nothing that is added at {self.at} in the scope {self.scope!r} changes these "
-                "answers. Does the scope hold a token of the prompt, from which the last one reads?"
+                f"Nothing added at {self.at} in the scope {self.scope!r} changes these answers. "
+                "Does the scope hold a token of the prompt that the last one can read?"
             )
         return margins, vectors.view(n, *shape)
 

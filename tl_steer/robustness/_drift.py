@@ -142,7 +142,10 @@ def drift(
     """
     require_steerable(model)
     if not 1 <= window <= tokens:
-        raise SteerError(f"window={window}, tokens={tokens}: from 1 on, and at most the tokens.")
+        raise SteerError(
+            f"window={window}, tokens={tokens}: expected at least 1, and a window no longer than "
+            "the tokens."
+        )
     written = compare(
         model,
         plain_texts(prompts, "prompts"),
@@ -162,7 +165,7 @@ def drift(
     wide = _wide(cut)
     if wide.empty:
         raise DataError(
-            f"no text fills a window of {window} tokens both steered and unsteered. Take a shorter "
+            f"No text fills a window of {window} tokens both steered and unsteered. Take a shorter "
             "window, or stop_at_eos=False."
         )
     effects = [

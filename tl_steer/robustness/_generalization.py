@@ -139,12 +139,12 @@ def generalization(
     steering = as_steering(steering)
     several = require_judges(judges)
     if not several:
-        raise DataError("no judge came; one or several are wanted.")
+        raise DataError("Expected at least one judge, got none.")
     sets = _sets(prompt_sets)
     if steering.n_rows is not None:
         raise MismatchError(
-            f"the steering has settings for {steering.n_rows} rows; give one for all, since the "
-            "sets have other prompts."
+            f"The steering has settings for {steering.n_rows} rows. Give one for all: the sets "
+            "have other prompts."
         )
     steering.check_fits(model)
     for prompts in sets.values():
@@ -205,5 +205,5 @@ def _sets(prompt_sets: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]
     sets = {str(name): plain_texts(each, f"{name}") for name, each in prompt_sets.items()}
     for name, prompts in sets.items():
         if not prompts:
-            raise DataError(f"{name!r} holds no prompt; give two or more, or leave it out.")
+            raise DataError(f"{name!r} holds no prompt. Give two or more, or leave it out.")
     return sets

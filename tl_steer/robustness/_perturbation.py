@@ -237,5 +237,6 @@ def _check(steps: int, overshoot: float, precision: float, n_random: int) -> Non
     if steps < 1 or not 0 <= overshoot < math.inf or not 0 < precision < 1 or n_random < 0:
         raise SteerError(
             f"steps={steps}, overshoot={overshoot}, precision={precision}, n_random={n_random}: "
-            "1 or more, 0 or more, a share between 0 and 1, and 0 or more."
+            "expected at least 1 step, an overshoot of at least 0, a precision between 0 and 1, "
+            "and n_random of at least 0."
         )

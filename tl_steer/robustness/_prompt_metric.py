@@ -43,7 +43,7 @@ class PromptMetric:
         require_steerable(model)
         texts = plain_texts(prompts, "prompts")
         if not texts:
-            raise DataError("no prompt came; give a list of one or more.")
+            raise DataError("Expected at least one prompt, got none.")
         measure = measure_of(metric, model, len(texts))
         rows = tuple(tokenize(model, texts, chat=chat))
         whole = [row + measure.after(number) for number, row in enumerate(rows)]

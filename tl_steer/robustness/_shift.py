@@ -50,9 +50,7 @@ class Shift:
         """
         came, wanted = tuple(self.vectors.shape[1:]), site_shape(model, self.at)
         if came != wanted:
-            raise MismatchError(
-                f"{self.at} holds {wanted} numbers a token; vectors of {came} came."
-            )
+            raise MismatchError(f"{self.at} has {wanted} numbers a token; got vectors of {came}.")
 
     def edit(self) -> Edit:
         """Prepare ``h ↦ h + r``."""

@@ -93,26 +93,32 @@ def fit_map(
         SteerError: For numbers out of their range.
     """
     if not 0 <= ridge < float("inf") or not 0 <= held_out < 1:
-        raise SteerError(f"ridge={ridge}, held_out={held_out}: 0 or more; and from 0 to under 1.")
+        raise SteerError(
+            f"ridge={ridge}, held_out={held_out}: expected a ridge of at least 0, and held_out "
+            "from 0 to below 1."
+        )
     source, target = _the_one(acts_from, from_at, "from_at"), _the_one(acts_to, to_at, "to_at")
     x, y = (_rows(each, at) for each, at in ((acts_from, source), (acts_to, target)))
     if len(x) != len(y) or not torch.equal(
         acts_from.text_index[source], acts_to.text_index[target]
     ):
         raise DataError(
-            f"{len(x)} and {len(y)} vectors came, of texts {source} and {target}; a map is fitted "
-            "to the same texts in both models, one vector a text: capture both from one list."
+            f"Got {len(x)} and {len(y)} vectors of the texts at {source} and {target}. A map is "
+            "fitted to the same texts in both models, one vector a text: capture both from one "
+            "list."
         )
     if orthogonal and x.shape[1] != y.shape[1]:
         raise MismatchError(
-            f"{source} has {x.shape[1]} dimensions and {target} {y.shape[1]}: nothing only turns "
-            "the one into the other. Take orthogonal=False."
+            f"{source} has {x.shape[1]} dimensions and {target} {y.shape[1]}, so no rotation maps "
+            "one to the other. Use orthogonal=False."
         )
     order = np.random.default_rng(seed).permutation(len(x))
     n_held = round(held_out * len(x))
     held, fitted = order[:n_held], order[n_held:]
     if len(fitted) < 2:
-        raise DataError(f"{len(fitted)} texts are left to fit a map to; give more, best hundreds.")
+        raise DataError(
+            f"Only {len(fitted)} texts are left to fit a map to. Give more, ideally hundreds."
+        )
     centre_x, centre_y = x[fitted].mean(0), y[fitted].mean(0)
     own, other = x[fitted] - centre_x, y[fitted] - centre_y
     if not (np.square(own).sum() > 0 and np.square(other).sum() > 0):
@@ -178,7 +184,7 @@ def transfer(
         vector, norm, how = through(direction.vector), through.to_scale, f", by {through.method}"
     elif tuple(vector.shape) != site_shape(model, name):
         raise MismatchError(
-            f"{name} of {info.name} has the shape {site_shape(model, name)}; this direction has "
+            f"{name} of {info.name} has the shape {site_shape(model, name)}, and this direction "
             f"{tuple(vector.shape)}. Fit a map: through=fit_map(…, orthogonal=False)."
         )
     method = f"({origin.method}) moved from {direction.hook_name} of {origin.model.name}{how}"
@@ -199,13 +205,13 @@ def _require_fitting(
     differs = through.from_model.difference(origin)
     if differs or through.from_at != direction.hook_name:
         raise MismatchError(
-            f"the map is from {through.from_at} of {through.from_model.name}, the direction was "
-            f"read at {direction.hook_name} of {origin.name} ({differs or 'the same model'})."
+            f"The map is from {through.from_at} of {through.from_model.name}, but the direction "
+            f"was read at {direction.hook_name} of {origin.name} ({differs or 'the same model'})."
         )
     differs = through.to_model.difference(info)
     if differs or through.to_at != name:
         raise MismatchError(
-            f"the map leads to {through.to_at} of {through.to_model.name}, and {name} of "
+            f"The map leads to {through.to_at} of {through.to_model.name}, but {name} of "
             f"{info.name} was asked for ({differs or 'the same model'})."
         )
 
@@ -233,7 +239,7 @@ def _rows(acts: Activations, at: str) -> np.ndarray:
 def _the_one(acts: Activations, at: str | None, argument: str) -> str:
     if at is None and len(acts.hook_names) != 1:
         raise DataError(
-            f"{len(acts.hook_names)} hook points were captured; say which with {argument}=: "
+            f"{len(acts.hook_names)} hook points were captured. Choose one with {argument}=: "
             f"{', '.join(acts.hook_names[:6])}."
         )
     return acts.hook_names[0] if at is None else at

@@ -58,7 +58,7 @@ def windows_of(
     if not cut:
         longest = max(len(continuation) for _, continuation in rows)
         raise DataError(
-            f"no text fills a window of {window} tokens; the longest has {longest}. Take a shorter "
+            f"No text fills a window of {window} tokens; the longest has {longest}. Take a shorter "
             "window, or stop_at_eos=False."
         )
     return pd.DataFrame(cut)

@@ -67,12 +67,13 @@ def paired_difference(
     """
     if not len(steered) or not len(steered) == len(baseline) == len(prompt):
         raise DataError(
-            f"{len(steered)} and {len(baseline)} scores of {len(prompt)} texts came; one of each "
-            "kind for each text is wanted, and one text at least."
+            f"Got {len(steered)} and {len(baseline)} scores for {len(prompt)} texts. Give one of "
+            "each for every text, and at least one text."
         )
     if not 0 < confidence < 1 or draws < 1:
         raise DataError(
-            f"confidence={confidence} and draws={draws}: a share between 0 and 1, and 1 or more."
+            f"Got confidence={confidence} and draws={draws}. Expected a share between 0 and 1, and "
+            "at least 1."
         )
     differences = np.asarray(steered, dtype=float) - np.asarray(baseline, dtype=float)
     _require_finite(differences, "a difference of scores")
@@ -186,7 +187,7 @@ def chance_of_sigma(sigma: float, n_controls: Index) -> float:
         DataError: For fewer than two controls.
     """
     if n_controls < 2:
-        raise DataError(f"{n_controls} controls have no standard deviation; take 2 or more.")
+        raise DataError(f"{n_controls} controls have no standard deviation. Take 2 or more.")
     return float(stats.t.sf(sigma / (1 + 1 / n_controls) ** 0.5, n_controls - 1))
 
 
@@ -229,7 +230,7 @@ def holm(p_values: Float[ndarray, " comparison"]) -> Float[ndarray, " comparison
     """
     values = np.asarray(p_values, dtype=float)
     if not bool(((values >= 0) & (values <= 1)).all()):
-        raise DataError(f"{values.tolist()}: p-values between 0 and 1 are wanted.")
+        raise DataError(f"Expected p-values between 0 and 1, got {values.tolist()}.")
     order = np.argsort(values, kind="stable")
     steps = values[order] * np.arange(len(values), 0, -1)
     corrected = np.empty_like(values)
@@ -250,7 +251,7 @@ def _controls(
 ) -> Float[ndarray, " control"]:
     values = np.asarray(controls, dtype=float)
     if len(values) < at_least:
-        raise DataError(f"{len(values)} controls came; take {at_least} or more, best 30.")
+        raise DataError(f"Got {len(values)} controls. Take {at_least} or more, ideally 30.")
     _require_finite(np.append(values, effect), "an effect")
     return values
 

@@ -88,7 +88,7 @@ def batches(model: SteerableModel, lengths: Sequence[int], max_tokens: int | Non
         SteerError: For a limit under 1.
     """
     if max_tokens is not None and max_tokens < 1:
-        raise SteerError(f"max_tokens={max_tokens}: padded tokens in a batch, at least 1.")
+        raise SteerError(f"max_tokens={max_tokens}: expected at least 1 token in a batch.")
     if max_tokens is None:
         kept = 40 * int(model.cfg.d_model) * int(model.cfg.n_layers) + 4 * int(model.cfg.d_vocab)
         max_tokens = default_max_tokens(
@@ -109,7 +109,9 @@ def mean_norm(model: SteerableModel, rows: Sequence[TokenIds], at: str) -> float
     """
     rows = sorted(rows[:_SCALE_ROWS], key=len)
     if len(rows[-1]) < 2:
-        raise DataError("no text has a second token; the first of each is left out. Give longer.")
+        raise DataError(
+            "No text has a second token, and the first of each is left out. Give longer texts."
+        )
     norms: list[Tensor] = []
 
     def run(index: list[int]) -> Tensor:
@@ -128,5 +130,5 @@ def mean_norm(model: SteerableModel, rows: Sequence[TokenIds], at: str) -> float
         raise NonFiniteError(f"{at}: the activations hold NaN or infinity.{overflow_advice(model)}")
     mean = float(every[every <= _MASSIVE * every.median()].mean())
     if not mean > 0:
-        raise NonFiniteError(f"{at}: all activations are zero there, so that nothing has a scale.")
+        raise NonFiniteError(f"{at}: all activations are zero, so there is no scale.")
     return mean

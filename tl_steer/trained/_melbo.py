@@ -134,7 +134,7 @@ def melbo(
     name, later = _places(model, at, until)
     texts = plain_texts(prompts, "prompts")
     if not texts:
-        raise DataError("no prompt came; one is enough.")
+        raise DataError("Expected at least one prompt, got none.")
     width = math.prod(site_shape(model, name))
     root = power if root is None else root
     _check_numbers(n, width, radius, power, root)
@@ -144,7 +144,7 @@ def melbo(
         if not row[tokens]:
             raise DataError(
                 f"prompt {number} has {len(row)} tokens, none of which is in {tokens}. Give a "
-                "longer one, or other tokens."
+                "longer prompt, or other tokens."
             )
     grouped = batches(model, [len(row) for row in rows], max_tokens)
     with frozen(model):
@@ -257,11 +257,16 @@ def _place(name: str) -> tuple[int, int]:
 
 def _check_numbers(n: int, width: int, radius: float | None, power: float, root: float) -> None:
     if not 1 <= n <= width:
-        raise SteerError(f"n={n}: from 1 to {width} directions are orthogonal to each other there.")
+        raise SteerError(
+            f"n={n}: expected 1 to {width}, the number of directions that can be orthogonal there."
+        )
     if radius is not None and not 0 < radius < math.inf:
         raise SteerError(
-            f"radius={radius}: a positive length in the activation's units; None takes the mean "
-            "norm of the activations."
+            f"radius={radius}: expected a positive length in the activation's units, or None for "
+            "half their mean norm."
         )
     if not 1 <= power < math.inf or not 0 < root < math.inf:
-        raise SteerError(f"power={power}, root={root}: from 1 on, and above 0; 2 and 2 are usual.")
+        raise SteerError(
+            f"power={power}, root={root}: expected a power of at least 1 and a root over 0; 2 and "
+            "2 are usual."
+        )

@@ -59,7 +59,7 @@ def activation_addition(
     fill = _space(model)
     rows = [row + (fill,) * (length - len(row)) for row in rows]
     if rows[0] == rows[1]:
-        raise DataError(f"{positive_prompt!r} and {negative_prompt!r} are the same in tokens.")
+        raise DataError(f"{positive_prompt!r} and {negative_prompt!r} are the same tokens.")
     with torch.inference_mode():
         read = Reader(model, (name,), prompts, rows, EveryToken(), _ALL).run([0, 1])[name]
     positive, negative = read.vectors.clone().view(2, length, *read.vectors.shape[1:])

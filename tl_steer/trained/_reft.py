@@ -223,16 +223,18 @@ def _rows(
 ) -> list[Row]:
     plain = texts.positive if isinstance(texts, ContrastSet) else plain_texts(texts, "texts")
     if not plain:
-        raise DataError("no text came; some that have the property are wanted.")
+        raise DataError("Expected texts that have the property, got none.")
     if prompts is not None:
         before = plain_texts(prompts, "prompts")
         if len(before) != len(plain):
-            raise DataError(f"{len(before)} prompts and {len(plain)} texts; each text needs one.")
+            raise DataError(
+                f"Got {len(before)} prompts and {len(plain)} texts. Give one prompt for each text."
+            )
         return rows_of(model, before, plain, chat=chat)
     if chat is not None:
-        raise DataError("chat puts prompts into the chat template, and no prompts came.")
+        raise DataError("chat= puts prompts into the chat template, so it needs prompts=.")
     whole = tokenize(model, plain)
     for number, row in enumerate(whole):
         if len(row) < 2:
-            raise DataError(f"text {number} has one token, so that nothing is left to predict.")
+            raise DataError(f"text {number} has one token, so there is nothing to predict.")
     return [(row[:1], row[1:]) for row in whole]

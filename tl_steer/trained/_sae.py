@@ -62,23 +62,21 @@ def hook_name_of(model: SteerableModel, sae: SparseAutoencoder) -> str:
     written = _said(sae, "hook_name_out")
     if written not in (None, name):
         raise MismatchError(
-            f"this is a transcoder: it reads {name} and writes {written}. Of its features the "
+            f"this is a transcoder: it reads {name} and writes {written}. Its features' "
             "activations say nothing about the place that they steer."
         )
     if resolve(model, name) != (name,):
-        raise HookNameError(f"{name!r}: an autoencoder belongs to one hook point.")
+        raise HookNameError(f"{name!r}: expected one hook point for the autoencoder.")
     shape, width = site_shape(model, name), tuple(sae.W_dec.shape)
     if shape != (int(model.cfg.d_model),):
         raise HookNameError(
-            f"{name}: what stands there is not written to the residual stream as it is, so that no "
-            "tokens can be read out of it. Autoencoders of hook_resid_*, hook_mlp_out and "
-            "hook_attn_out fit."
+            f"{name} is not written to the residual stream as it is, so no tokens can be read from "
+            "it. Use an autoencoder of hook_resid_*, hook_mlp_out or hook_attn_out."
         )
     if len(width) != 2 or width[1] != prod(shape):
         raise MismatchError(
-            f"{name} holds {prod(shape)} numbers a token; this autoencoder's W_dec is "
-            f"{' × '.join(map(str, width))}, and must be features × {prod(shape)}. Is it of "
-            "another model?"
+            f"{name} has {prod(shape)} numbers a token, so W_dec must be features × {prod(shape)}; "
+            f"this autoencoder's is {' × '.join(map(str, width))}. Is it of another model?"
         )
     if _normalisation(sae) not in _SCALES:
         raise MismatchError(

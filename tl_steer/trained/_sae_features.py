@@ -45,8 +45,9 @@ class SaeFeatures:
         """
         if feature not in self.directions:
             raise DataError(
-                f"feature {feature} was no candidate; these were: "
-                f"{', '.join(map(str, self.directions))}. Ask for it: candidates=[{feature}]."
+                f"feature {feature} was not a candidate; these were: "
+                f"{', '.join(map(str, self.directions))}. To include it, write "
+                f"candidates=[{feature}]."
             )
         return self.directions[feature]
 
@@ -122,7 +123,7 @@ def sae_features(
     _require_candidates(len(sae.W_dec), candidates)
     _require_numbers(int(model.cfg.d_vocab), dose, k)
     if isinstance(prompts, str) or not prompts:
-        raise SteerError("prompts: a list of neutral beginnings is wanted, at least one.")
+        raise SteerError("prompts: expected a list of neutral beginnings, at least one.")
     bos = prepends_bos(sae) if prepend_bos is None else prepend_bos
     beginnings = tokenize(model, list(prompts), prepend_bos=bos)
     seen = _Seen()
@@ -226,8 +227,8 @@ def _chosen(candidates: int | Sequence[int], difference: Float[Tensor, " feature
     found: list[int] = highest.indices[highest.values > 0].tolist()
     if not found:
         raise DataError(
-            "no feature is more active in the positive class than in the negative one. Do the "
-            "texts, the model and its weight processing fit the autoencoder? candidates=[…] takes "
+            "No feature is more active in the positive class than in the negative one. Does the "
+            "autoencoder fit the texts, the model and its weight processing? candidates=[…] takes "
             "features by number."
         )
     return found
@@ -242,12 +243,14 @@ def _require_candidates(count: int, candidates: int | Sequence[int]) -> None:
     strange = [each for each in several if each not in range(count)]
     if strange or not several or len(set(several)) < len(several):
         raise DataError(
-            f"candidates={several[:8]}: distinct features are wanted, from 0 to {count - 1}."
+            f"candidates={several[:8]}: expected distinct features from 0 to {count - 1}."
         )
 
 
 def _require_numbers(vocabulary: int, dose: float, k: int) -> None:
     if not 0 < dose < float("inf"):
-        raise SteerError(f"dose={dose}: a positive number; 0.5 is half the activations' norm.")
+        raise SteerError(
+            f"dose={dose}: expected a positive number; 0.5 is half the activations' norm."
+        )
     if not 1 <= k <= vocabulary:
-        raise SteerError(f"k={k}: 1 to {vocabulary} tokens.")
+        raise SteerError(f"k={k}: expected 1 to {vocabulary} tokens.")

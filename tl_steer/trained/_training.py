@@ -190,7 +190,7 @@ def _measure(task: Task, vector: Flat, rows: list[int], step: int) -> tuple[floa
         loss = task.losses(vector * task.unit, part, step).sum() / len(rows)
         if not loss.requires_grad:
             raise SteerError(
-                "the loss does not depend on the vector: nothing leads from where it is added to "
+                "The loss does not depend on the vector: nothing leads from where it is added to "
                 "where its effect is measured. Choose other hook points."
             )
         (slope,) = torch.autograd.grad(loss, vector)

@@ -23,8 +23,8 @@ def training_curve(losses: pd.DataFrame) -> Figure:
     missing = [column for column in ("step", "train", "held_out") if column not in losses]
     if missing or losses.empty:
         raise DataError(
-            f"the frame lacks {missing or 'rows'}; the losses of a training have a row for each "
-            "step, with step, train and held_out."
+            f"the frame lacks {missing or 'rows'}. Give a row for each step, with step, train and "
+            "held_out."
         )
     figure, (axes,) = blank_figure(3.2, 1)
     several = "vector" in losses
