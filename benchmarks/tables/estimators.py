@@ -24,7 +24,6 @@ from tl_steer.directions import (
     logistic_probe,
     mean_centring,
     mean_difference,
-    part_along,
     principal_component,
     whitened_mean_difference,
 )
@@ -196,8 +195,8 @@ def _meaningless(train: Activations, seed: int) -> dict[str, _Found]:
 def _signed(direction: Direction, train: Activations) -> Direction:
     """Turn a direction that knows no labels to where the positive class is."""
     positive, negative = train.means(AT)
-    turned = part_along(direction.vector.double(), positive - negative, hook_name=AT)
-    return direction if float(turned @ direction.vector.double()) > 0 else -direction
+    along = direction.vector.double() @ (positive - negative)
+    return direction if float(along) > 0 else -direction
 
 
 def _written(

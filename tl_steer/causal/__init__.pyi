@@ -4,7 +4,7 @@ from ._activation_patching import activation_patching
 from ._attribution_patching import attribution_patching
 from ._causal_figures import attribution_scatter, head_heatmap, layer_effects, position_heatmap
 from ._direct_effect import direct_effect
-from ._experiment import Experiment as Experiment, experiment_of as experiment_of
+from ._experiment import Experiment as Experiment
 from ._few_shot import FewShot, few_shot
 from ._function_vectors import function_vector, head_effects
 from ._localization import Localization

@@ -17,7 +17,6 @@ from ._paired_difference import paired_differences
 from ._principal_component import paired_principal_component, principal_component
 from ._provenance import Provenance as Provenance
 from ._requirements import require_contrast as require_contrast, require_finite as require_finite
-from ._scaling import part_along as part_along
 from ._sums import orthogonalised
 from ._transport import TransportMap, linear_transport, require_support as require_support
 from ._whitened_mean_difference import whitened_mean_difference

@@ -79,8 +79,8 @@ def load(path: AnyPath, make: Callable[..., Made]) -> dict[str, Made]:
         raise FileError(f"{where} (format {version!r}).")
     if version > _FORMAT:
         raise FileError(
-            f"{source}: written in format {version}; this tl_steer reads up to {_FORMAT}. Install a "
-            "newer tl_steer."
+            f"{source}: written in format {version}; this tl_steer reads up to {_FORMAT}. "
+            "Install a newer tl_steer."
         )
     described = header.get("directions")
     with naming(source):

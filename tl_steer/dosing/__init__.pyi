@@ -13,7 +13,7 @@ from ._equal_kl_strengths import (
 )
 from ._flip import DosesToFlip, dose_to_flip
 from ._kl_budget import StrengthsWithinKL, strength_within_kl
-from ._strength_search import TOLERANCE as TOLERANCE, StrengthSearch as StrengthSearch
+from ._strength_search import StrengthSearch as StrengthSearch
 
 __all__ = [
     "DosesToFlip",

@@ -11,7 +11,6 @@ from making import direction
 from strengths_of import ellipsoid
 
 import tl_steer as ts
-from tl_steer.causal import Experiment, experiment_of
 
 
 class Found(Basics):
@@ -43,11 +42,10 @@ class Found(Basics):
         return ts.compare(self.model, PROMPTS, self.steering, FEW, progress=False)
 
     @cached_property
-    def experiment(self) -> Experiment:
-        return experiment_of(
-            self.model, self.same_length, self.metric, at=AT, mode=ts.causal.Denoising(),
-            positions=ts.causal.AllPositions(), along=None, prepend_bos=None, chat=None,
-        )  # fmt: skip
+    def experiment(self) -> Any:
+        return ts.localize(
+            self.model, self.same_length, self.metric, at=AT, progress=False
+        ).experiment
 
     @cached_property
     def same_length(self) -> ts.ContrastSet:
