@@ -30,7 +30,7 @@ class Finding:
 @checked
 @dataclass(frozen=True)
 class CheckReport:
-    """What the checks of a contrast set found; nothing, one hopes."""
+    """What the checks of a contrast set found; ideally nothing."""
 
     checked: str
     """Which set was checked: its `repr`."""
@@ -67,22 +67,22 @@ def check(
     max_length_difference: NotNegative = 0.3,
     max_share_difference: Share = 0.25,
 ) -> CheckReport:
-    """Look for what makes a contrast say something else than it should.
+    """Look for confounds: what may make a contrast show something other than its property.
 
-    Texts are compared without regard to case and white space. Looked for are:
+    Texts are compared without regard to case and white space. The checks are:
 
-    - duplicates: texts that come more than once on one side;
+    - duplicates: texts that occur more than once on one side;
     - both sides: texts that are both positive and negative;
     - leakage: texts that are also in one of the sets `against`;
     - imbalance: a larger side of more than `max_ratio` times the smaller;
     - length: sides whose mean numbers of words differ by more than `max_length_difference`
       standard deviations, ``|m₊ − m₋| / √((s₊² + s₋²) / 2)``;
-    - form: sides of which very different shares end in a full stop or the like, begin with a
+    - form: sides that differ much in how many texts end in a full stop or similar, begin with a
       capital letter, or have several lines;
-    - opening: sides of which very different shares begin with one same word.
+    - opening: sides that differ much in how many texts begin with the same word.
 
-    A difference of shares counts if it is above `max_share_difference` and above two standard
-    errors, so that a handful of texts does not raise it by chance.
+    A difference of shares counts if it exceeds `max_share_difference` and two standard errors, so
+    that a handful of texts does not raise it by chance.
 
     Args:
         contrast: The set to check.
@@ -92,7 +92,7 @@ def check(
         max_share_difference: See above.
 
     Returns:
-        The findings. Nothing is raised for them: a finding may be what the contrast is about.
+        The findings. They raise nothing: a finding may be what the contrast is about.
     """
     positive = [_normalised(text) for text in contrast.positive]
     negative = [_normalised(text) for text in contrast.negative]

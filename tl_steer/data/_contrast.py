@@ -19,21 +19,21 @@ from tl_steer.files.opening import AnyPath, naming
 @checked
 @dataclass(frozen=True, init=False)
 class ContrastSet:
-    """Texts that have a property and texts that lack it: the only data that a direction needs.
+    """Texts that have a property and texts that lack it: all the data a direction needs.
 
-    Two are equal if they hold the same texts in the same order, and say the same about them.
+    Two sets are equal if they hold the same texts in the same order, with the same name and source.
 
     Args:
         positive: The texts that have the property.
         negative: The texts that lack it.
         paired: Whether `positive[i]` and `negative[i]` belong together, as two versions of one
             text. Pairs stay together in splits and samples.
-        name: What it is called in reports, e.g. "rotten_tomatoes".
+        name: Its name in reports, e.g. "rotten_tomatoes".
         source: Where the texts come from, in words.
 
     Raises:
-        DataError: A side is empty, holds something that is no text or an empty text, or the
-            sides are paired and not equally long.
+        DataError: If a side is empty or holds anything but non-empty texts, or the sides are paired
+            and not equally long.
     """
 
     positive: tuple[str, ...]
@@ -89,11 +89,11 @@ class ContrastSet:
         name: str = "",
         source: str = "",
     ) -> "ContrastSet":
-        """Make a set from texts and one label for each.
+        """Make a set from texts, each with a label.
 
         Args:
             texts: The texts, in any order.
-            labels: As many labels, of exactly two values, of whatever type.
+            labels: As many labels, with exactly two values of any type.
             positive: The label of the texts that have the property, as a number or as text.
             name: What the set is called in reports.
             source: Where the texts come from, in words.
@@ -147,7 +147,7 @@ class ContrastSet:
     ) -> "ContrastSet":
         """Read a CSV file with a header: labelled texts, or pairs. See `from_jsonl`.
 
-        Cells are read as they stand: `positive="5"` and `positive=5` both find a 5.
+        Cells are read literally: `positive="5"` and `positive=5` both find a 5.
 
         Raises:
             DataError: As `from_jsonl`, and for a row (named) not as wide as the header.
@@ -208,8 +208,8 @@ class ContrastSet:
     def split(self, fractions: Mapping[str, float], *, seed: Seed = 0) -> dict[str, "ContrastSet"]:
         """Divide the set at random, each side (or the pairs) in the same proportions.
 
-        Every text is in exactly one part. The sizes are within one of the exact proportion. Equal
-        texts may land in different parts: `check(part, against=...)` finds them.
+        Every text lands in exactly one part, and sizes are within one of the exact proportion.
+        Equal texts may land in different parts; `check(part, against=...)` finds them.
 
         Args:
             fractions: What share each part gets, e.g. `{"train": 0.5, "test": 0.5}`; they add up
@@ -251,10 +251,10 @@ class ContrastSet:
         return self._dealt(self.positive, self.negative, drawn, part)
 
     def shuffled_labels(self, *, seed: Seed = 0) -> "ContrastSet":
-        """The same texts with labels that mean nothing: a control for what an estimator finds.
+        """The same texts with random labels: a control for what an estimator finds.
 
-        The sides keep their sizes. In a paired set each pair is turned round with probability
-        one half, so that pairs stay pairs.
+        The sides keep their sizes. In a paired set, each pair is swapped with probability one half,
+        so pairs stay pairs.
 
         Args:
             seed: The same seed gives the same labels.

@@ -25,9 +25,9 @@ def conversations(
 ) -> list[str]:
     """Write each prompt and its response as a conversation of two turns.
 
-    The text is the one that the tokenizer's chat template gives for a user's turn and the
-    assistant's answer to it, with what closes that answer, and no third turn begun. It holds its
-    special tokens, so that it is to be read with ``ts.capture(…, prepend_bos=False)``.
+    The tokenizer's chat template writes the user's turn and the assistant's answer, closes the
+    answer, and begins no third turn. The text contains its special tokens, so read it with
+    ``ts.capture(…, prepend_bos=False)``.
 
     Args:
         model: Its tokenizer must have a chat template.
@@ -36,12 +36,11 @@ def conversations(
         system: The system's turn; ``None`` leaves it to the template.
 
     Returns:
-        One text for each prompt, for a ``ContrastSet`` say.
+        One text for each prompt, e.g. for a ``ContrastSet``.
 
     Raises:
-        SteerError: For a tokenizer without a chat template, or one that refuses a turn or leaves
-            one out.
-        DataError: For texts that are none, or unequal numbers of prompts and responses.
+        SteerError: If the tokenizer has no chat template, or it refuses or omits a turn.
+        DataError: For anything but texts, or unequal numbers of prompts and responses.
     """
     require_steerable(model)
     asked = plain_texts(prompts, "prompts")

@@ -1,4 +1,4 @@
-"""Preferences: prompts, each with an answer that is wanted and one that is not."""
+"""Preferences: prompts, each with a preferred answer and a rejected one."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from tl_steer.errors import DataError
 class Preferences:
     """Prompts with two answers each: the data of methods that learn from a preference.
 
-    A prompt and an answer are joined as they are. Where a space belongs between them, let the
-    answer begin with it, as tokenizers do.
+    A prompt and an answer are joined as they are. If a space belongs between them, begin the answer
+    with it, as tokenizers do.
 
     Args:
-        prompts: What is to be answered; one for each pair, and the same one may come again.
-        chosen: The answers that are wanted.
-        rejected: The answers that are not, in the order of `chosen`.
-        name: What they are called in reports.
+        prompts: What to answer; one for each pair, and they may repeat.
+        chosen: The preferred answers.
+        rejected: The rejected answers, in the order of `chosen`.
+        name: Their name in reports.
         source: Where the texts come from, in words.
 
     Raises:

@@ -20,7 +20,7 @@ _Row = tuple[str, dict[str, Any]]
 @checked
 @dataclass(frozen=True, init=False)
 class MultipleChoice:
-    r"""Questions, each with several choices, of which one is right.
+    r"""Questions, each with several choices, one of them right.
 
     Args:
         questions: What the model reads before a choice; end them as the model should see them,

@@ -1,4 +1,4 @@
-"""Judges out of what a user has: a scikit-learn or Hugging Face classifier, or any function."""
+"""Judges made from a scikit-learn or Hugging Face classifier, or any function."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +20,7 @@ TextFunction = Callable[[list[str]], Sequence[float]]
 @checked
 @dataclass(frozen=True, eq=False)
 class FunctionJudge:
-    """A function as a judge, with what it returns checked; made by :func:`function_judge`."""
+    """A function as a judge, with its results checked; made by :func:`function_judge`."""
 
     name: str
     function: TextFunction = field(repr=False)
@@ -29,8 +29,8 @@ class FunctionJudge:
         """Score texts.
 
         Raises:
-            DataError: One string came, or something that is no string; or the function returned
-                other than one number for each text.
+            DataError: For one string, or anything but strings; or if the function did not return
+                one number for each text.
             NonFiniteError: It returned NaN or infinity.
         """
         listed = checked_texts(texts)
@@ -58,18 +58,18 @@ class FunctionJudge:
 
 @checked
 def function_judge(name: str, function: TextFunction) -> FunctionJudge:
-    """Make a judge of any function from texts to numbers.
+    """Make a judge from any function from texts to numbers.
 
-    Numbers between 0 (lacks the property) and 1 (has it) fit everything else here, such as the
-    share of texts over 0.5; other scales are let through as they are.
+    Numbers from 0 (lacks the property) to 1 (has it) fit everything else here, such as the share of
+    texts over 0.5; other scales pass unchanged.
 
     Args:
-        name: What the judge is called in tables.
-        function: Gets a list of strings; returns as many numbers, in their order. The number of a
-            text should not depend on the other texts.
+        name: The judge's name in tables.
+        function: Takes a list of strings and returns as many numbers, in order. A text's number
+            should not depend on the other texts.
 
     Raises:
-        DataError: For an empty name, or what cannot be called.
+        DataError: For an empty name, or anything that cannot be called.
 
     Example:
         >>> function_judge("shouts", lambda texts: [float(text.isupper()) for text in texts])
@@ -84,24 +84,24 @@ def function_judge(name: str, function: TextFunction) -> FunctionJudge:
 
 @checked
 def classifier_judge(classifier: Any, *, positive: Any, name: str) -> FunctionJudge:
-    """Make a judge of a fitted scikit-learn classifier or a Hugging Face pipeline.
+    """Make a judge from a fitted scikit-learn classifier or a Hugging Face pipeline.
 
     The score is the probability of the class ``positive``:
 
-    - of ``predict_proba``, where the classifier has it;
-    - else ``1 / (1 + exp(−d))`` of ``decision_function``, for that class against the others: in
-      order, and not calibrated;
-    - of a Hugging Face text-classification pipeline the score of that label, whether it returns
-      all labels (``top_k=None``) or the likeliest one only. In that case, of two labels, the other
-      one's is 1 minus it; of more, it is not known, and refused.
+    - from ``predict_proba``, if the classifier has it;
+    - otherwise ``1 / (1 + exp(−d))`` of ``decision_function`` for that class against the others,
+      which is ordered but not calibrated;
+    - for a Hugging Face text-classification pipeline, the score of that label, whether it returns
+      all labels (``top_k=None``) or only the likeliest. With two labels, the other one scores 1
+      minus that; with more, it is unknown and refused.
 
-    A classifier is good at texts like those it was trained on, which continuations of 20 tokens
-    may not be: measure it on such before you believe it.
+    A classifier is good at texts like its training texts, which continuations of 20 tokens may not
+    be: measure it on some before you trust it.
 
     Args:
         classifier: Takes texts: ``make_pipeline(TfidfVectorizer(), LogisticRegression())``, or
-            ``transformers.pipeline("text-classification", top_k=None, …)``. It is called as it is;
-            truncation of long texts is up to it.
+            ``transformers.pipeline("text-classification", top_k=None, …)``. Truncating long texts
+            is up to it.
         positive: The class, as in ``classes_``, or the label, as in ``model.config.id2label``.
         name: What the judge is called in tables.
 

@@ -9,13 +9,12 @@ from tl_steer.judges._trained_judge import TrainedJudge, train_judge
 def formality_judge(pairs: ContrastSet | None = None) -> TrainedJudge:
     """Train a judge of formal (1) against informal (0) English; it takes a moment, at every call.
 
-    Of the 32 held-out texts of ``formal_informal``, the judge has 31 on the right side of 0.5, and
-    30 when only their first eight words are shown. These are of other subjects and of the same
-    hand: of other texts, expect less. It goes by the letters, and so by contractions, slang and
-    long words.
+    It puts 31 of the 32 held-out texts of ``formal_informal`` on the right side of 0.5, and 30 if
+    it sees only their first eight words. Those texts have other subjects but the same author, so
+    expect less of other texts. It judges by letters: contractions, slang and long words.
 
-    A direction from the texts that the judge was trained on would be measured by how well both
-    learned the same texts. Take the direction from others, or train the judge on the other half::
+    Do not judge a direction by the texts that it was computed from: take it from others, or train
+    the judge on the other half::
 
         halves = ts.data.formal_informal().split({"direction": 0.5, "judge": 0.5})
         judge = formality_judge(halves["judge"])

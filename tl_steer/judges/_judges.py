@@ -1,4 +1,4 @@
-"""What a judge is: from texts to scores."""
+"""What a judge is: a function from texts to scores."""
 
 from collections.abc import Iterable, Sequence
 from typing import Protocol, runtime_checkable
@@ -10,15 +10,15 @@ from tl_steer.errors import DataError
 @means("a judge", instead='Any function makes one: function_judge("name", function).')
 @runtime_checkable
 class Judge(Protocol):
-    """Scores texts, each on its own: 0 lacks the property, 1 has it, 0.5 is undecided.
+    """Scores each text by itself: 0 lacks the property, 1 has it, 0.5 is undecided.
 
-    Any object with a `name` that can be called like this is a judge; there is nothing to inherit
-    from or to register. The score of a text must not depend on the other texts of the call.
+    Any object with a `name` that can be called like this is a judge; nothing is inherited or
+    registered. A text's score must not depend on the other texts of the call.
     """
 
     @property
     def name(self) -> str:
-        """What a column or a bar is called after this judge."""
+        """The name of its column or bar."""
         ...
 
     def __call__(self, texts: Sequence[str]) -> list[float]:
@@ -27,7 +27,7 @@ class Judge(Protocol):
 
 
 def scores_of(judge: Judge, texts: Sequence[str]) -> list[float]:
-    """Ask a judge, and check that it gives one number for each text.
+    """Call a judge, and check that it gives one number for each text.
 
     Raises:
         DataError: When there are more or fewer.
@@ -44,8 +44,8 @@ def checked_texts(texts: Iterable[object]) -> list[str]:
     """The texts as a list, for a judge to begin with.
 
     Raises:
-        DataError: A single string came, which would be judged letter by letter, or something in
-            the sequence is not a string.
+        DataError: For a single string, which would be judged letter by letter, or an item that is
+            not a string.
     """
     if isinstance(texts, str):
         raise DataError(f"Expected a list of texts, got one string ({texts[:40]!r}). Write [text].")

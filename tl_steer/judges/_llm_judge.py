@@ -1,4 +1,4 @@
-"""A language model as judge, behind the signature of every judge; who asks it is the user's."""
+"""A language model as a judge; you decide how it is asked."""
 
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -28,7 +28,7 @@ class LlmJudge:
     name: str
 
     def __post_init__(self) -> None:
-        """Refuse a scale that does not rise, and what is empty."""
+        """Refuse a scale that does not rise, and an empty question or name."""
         low, high = self.scale
         if not low < high:
             raise DataError(
@@ -43,8 +43,8 @@ class LlmJudge:
     def prompt(self, text: str) -> str:
         """What the model is asked about a text.
 
-        The text stands between two lines with a mark made of the text itself (the beginning of its
-        SHA-256), so that no text can hold the line that ends it.
+        The text is enclosed in two lines with a mark made from the text itself (the beginning of
+        its SHA-256), so no text can contain the line that ends it.
         """
         mark = f"===== {sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:16]} ====="
         low, high = (f"{each:g}" for each in self.scale)
@@ -61,7 +61,7 @@ class LlmJudge:
     def __call__(self, texts: Sequence[str]) -> list[float]:
         """Score texts: ``(number − low) / (high − low)``, between 0 and 1.
 
-        Every text is asked about once; nothing is asked again.
+        Each text is asked about once, and never again.
 
         Raises:
             DataError: One string came, or something that is no string; there are more or fewer
@@ -113,16 +113,15 @@ def llm_judge(
     scale: tuple[float, float] = (0, 10),
     name: str = "llm",
 ) -> LlmJudge:
-    """Make a judge of a language model.
+    """Make a judge from a language model.
 
-    Which model, how it is reached, at what temperature (0 is best), and what happens when it does
-    not answer, are up to ``ask``; nothing is sent anywhere but through it. Such a judge has
-    preferences of its own: look at its scores beside another judge's, and at those of texts whose
-    class is known.
+    ``ask`` decides which model to use, how to reach it, at what temperature (0 is best), and what
+    to do if it does not answer; nothing is sent anywhere else. Such a judge has preferences of its
+    own: compare its scores with another judge's, and with texts whose class is known.
 
     Args:
-        ask: Gets a prompt for each text; returns a reply for each.
-        question: What the texts are judged for, such as ``"How cheerful is a text?"``.
+        ask: Takes a list of prompts, one a text, and returns a reply to each.
+        question: What to judge the texts for, such as ``"How cheerful is a text?"``.
         scale: The numbers for "not at all" and "completely".
         name: What the judge is called in tables.
 

@@ -89,11 +89,11 @@ class SentimentJudge:
 
 
 def sentiment_judge() -> SentimentJudge:
-    """The judge, trained on the packaged IMDB reviews the first time and read from the cache after.
+    """Return the judge, trained on the packaged IMDB reviews the first time, then cached.
 
-    The packaged Rotten Tomatoes reviews are not trained on, so that directions can be taken from
-    them: the judge has then never seen what the directions were made of. The cache holds text and
-    arrays only; nothing in it is ever executed.
+    It is not trained on the packaged Rotten Tomatoes reviews, so take directions from those: the
+    judge has then never seen their texts. The cache holds only text and arrays; nothing in it is
+    executed.
 
     Returns:
         The same judge every time: scores after reading are those after training, bit for bit.

@@ -1,4 +1,4 @@
-"""A judge of any property that there is a contrast set for."""
+"""A judge of any property for which there is a contrast set."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ class TrainedJudge:
     """The probability that a text is of the positive class, by its letters.
 
     Parts of words, two to four letters long, with 1 + log counts and inverse document frequencies,
-    and a logistic regression on them: a few dozen texts of a class suffice for what shows in the
+    and a logistic regression on them: a few dozen texts of a class are enough for what shows in the
     words, such as style.
     """
 
@@ -55,10 +55,10 @@ def train_judge(
     name: str,
     inverse_regularisation: Positive = 10.0,
 ) -> TrainedJudge:
-    """Train a judge on texts that no direction was taken from.
+    """Train a judge on texts that no direction was computed from.
 
-    A judge that has seen the texts of a direction measures how well both learned the same texts;
-    split first: ``contrast.split({"direction": 0.5, "judge": 0.5})``.
+    A judge that has seen a direction's texts only measures how well both learned them. Split
+    first: ``contrast.split({"direction": 0.5, "judge": 0.5})``.
 
     Args:
         contrast: Texts of both classes, to train on.

@@ -1,4 +1,4 @@
-"""VADER, a second opinion on sentiment that no training text has shaped."""
+"""VADER, a second opinion on sentiment that needs no training."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""One row of numbers for each condition: what it did, and what it cost."""
+"""One row of numbers for each condition: its effect and its cost."""
 
 from collections.abc import Sequence
 
@@ -23,11 +23,11 @@ def measure(
     seed: Seed = 0,
     progress: bool = False,
 ) -> pd.DataFrame:
-    """Measure what was written under each condition.
+    """Measure the texts of each condition.
 
-    Judges read the continuation without its prompt. Intervals are percentile bootstrap intervals of
-    the mean over prompts, because the samples of one prompt are not independent; they need two
-    prompts. A prompt that was given twice counts as one.
+    Judges read continuations without their prompt. Intervals are percentile bootstrap intervals of
+    the mean over prompts, because samples of one prompt are not independent; they need two prompts.
+    A prompt given twice counts once.
 
     Args:
         model: The unsteered model, for the perplexity.
@@ -43,8 +43,8 @@ def measure(
         repeated 4-grams within a text), ``tokens`` (mean length) and ``texts`` (how many).
 
     Raises:
-        DataError: For a judge whose name another column has, or one that does not give one number
-            for each text.
+        DataError: For a judge named like another column, or one that does not give one number for
+            each text.
     """
     require_steerable(model)
     judges = require_judges(judges)

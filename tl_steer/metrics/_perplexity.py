@@ -33,8 +33,8 @@ def perplexity(
     """Perplexity of continuations given their prompts, under the model as it is now.
 
     ``exp(−Σ log p(token | prompt, tokens before) / number of tokens)``, pooled over the tokens of
-    each condition; a token that ends a text counts. Call it outside any ``steer`` block: the model
-    then judges what it wrote when it was steered.
+    each condition; a token that ends a text counts. Call it outside any ``steer`` block, so
+    that the unsteered model judges the steered text.
 
     Args:
         model: The one that wrote, or another with the same tokenizer.

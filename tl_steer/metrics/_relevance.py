@@ -1,4 +1,4 @@
-"""Whether a continuation belongs to its prompt: what the prompt tells about it."""
+"""Whether a continuation belongs to its prompt."""
 
 import math
 
@@ -31,11 +31,10 @@ def relevance(
     tokens count. Elsewhere nothing stands before the continuation's first token, so that it has no
     probability of its own: it is left out of both terms, and the second one begins with it.
 
-    Over 0, the prompt makes the continuation likelier than it is by itself. About 0, it might
-    follow any prompt. It falls along a text, since later tokens hang on the continuation's own
-    beginning: compare texts of about equal length. Text that repeats itself, or the prompt word by
-    word, is predictable in a way that is no merit; see
-    :func:`~tl_steer.metrics.repetition`.
+    Above 0, the prompt makes the continuation likelier than it is by itself. Around 0, it could
+    follow any prompt. It falls along a text, since later tokens depend on the continuation's own
+    beginning, so compare texts of similar length. Repetition, of itself or of the prompt, makes
+    text predictable without merit; see :func:`~tl_steer.metrics.repetition`.
 
     Call it outside any ``steer`` block.
 

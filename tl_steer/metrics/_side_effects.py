@@ -1,4 +1,4 @@
-"""What steering does to text that has nothing to do with it."""
+"""What steering does to unrelated text."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -88,8 +88,8 @@ def neutral_kl(
 
         KL of a text = mean over its tokens of Σ p log(p / q), in nats
 
-    Only what a scope steers counts as changed: a scope of one token changes that one and those
-    after it, and the others dilute the mean. The arguments are those of :func:`side_effects`.
+    A scope of one token changes only that token and those after it; the others dilute the mean. The
+    arguments are those of :func:`side_effects`.
 
     Returns:
         One number a row; ``.view(-1, len(texts)).mean(1)`` has one a setting.
@@ -121,18 +121,17 @@ def side_effects(
     max_tokens: Count | None = None,
     progress: bool = False,
 ) -> SideEffects:
-    """Read texts with and without steering: KL of the next token, and the texts' perplexity.
+    """Measure the next-token KL and the perplexity of texts, with and without steering.
 
-    Both from the same passes; the unsteered one is shared by all settings of a text.
+    Both come from the same passes; all settings of a text share the unsteered one.
 
     Args:
         model: Any TransformerLens model, outside any ``steer`` block.
         texts: Neutral ones, such as ``neutral_background()``, each of two tokens at least.
-        steering: What to do. Settings per row are for the texts, or for all texts under one
-            setting, then under the next, and so on.
-        prompt_tokens: How many tokens at the beginning of each text count as its prompt; the
-            others then count as generated, for scopes that ask. All of them by default, so that
-            the scope ``generated`` would do nothing.
+        steering: What to do. Settings per row are one for each text; or all texts under one
+            setting, then all under the next, and so on.
+        prompt_tokens: How many tokens at the beginning of each text count as its prompt; the rest
+            count as generated. By default all are prompt, so the scope ``generated`` does nothing.
         prepend_bos: Whether texts begin with a beginning-of-text token; ``None`` does what
             TransformerLens does with this model.
         max_tokens: Padded tokens in a batch; by default from memory.

@@ -1,4 +1,4 @@
-"""The steerability curve: what a strength does, how evenly, and to which prompts the opposite."""
+"""The steerability curve: what a strength does, how evenly, and where it backfires."""
 
 from dataclasses import dataclass
 from html import escape
@@ -114,8 +114,8 @@ def steerability(
         linearity = R² = slope² Σ (s − s̄)² / Σ (v − v̄)²
 
     A prompt is anti-steerable where its slope is below 0. Intervals are percentile bootstrap
-    intervals over prompts (see :func:`~tl_steer.statistics.paired_difference`); that
-    of the share is Wilson's, which does not shrink to nothing where no prompt is.
+    intervals over prompts (see :func:`~tl_steer.statistics.paired_difference`); the
+    interval of the share is Wilson's, which does not vanish when no prompt is anti-steerable.
 
     Source: Tan et al. 2024, "Analysing the Generalisation and Reliability of Steering Vectors",
     https://arxiv.org/abs/2407.12404 (there the value is a difference of logits).

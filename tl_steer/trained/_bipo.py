@@ -37,7 +37,7 @@ def bipo(
     max_tokens: Count | None = None,
     progress: bool = True,
 ) -> TrainedDirection:
-    """Train a direction on preferences, so that ``+v`` prefers one answer and ``−v`` the other.
+    """Train a direction on preferences: ``+v`` prefers the chosen answer, ``−v`` the rejected one.
 
     With ``M(v) = log π(r_T | A + v) − log π(r_O | A + v)`` the margin of the chosen answer over
     the rejected one when ``v`` is added to every token's activation ``A``::
@@ -45,16 +45,16 @@ def bipo(
         v = argmin  −E_{d ∈ {−1, 1}} log σ(d β (M(d v) − M(0)))
 
     Cao et al. (2024, https://arxiv.org/abs/2406.00045). Log-probabilities are sums over the
-    answer's tokens; those without ``v`` are computed once. Training starts from zero. The sign is
-    drawn for each pair and step; held-out pairs are judged under both. Where the authors decay the
-    weights and draw one sign a batch, nothing is decayed here, and each pair has its own.
+    answer's tokens; those without ``v`` are computed once. Training starts at zero. The sign is
+    drawn for each pair and step; held-out pairs are judged under both. Unlike the authors, it uses
+    no weight decay, and draws a sign for each pair rather than each batch.
 
     Args:
         model: Any TransformerLens model; it is left as it was.
         preferences: Prompts with two answers each.
         at: Where the vector is added: a hook name, or the number of a layer for the residual
             stream after it. The authors take the residual stream near the middle.
-        beta: ``β``; the smaller, the further the margins may go before the loss is content.
+        beta: ``β``; the smaller, the further the margins move before the loss saturates.
         fit: Steps, speed, batches of pairs and held-out pairs. The learning rate, by default 0.01,
             is in multiples of a typical number of an activation there, its mean norm over ``√d``:
             no step changes ``v`` by much more than this relative dose.
@@ -63,7 +63,7 @@ def bipo(
         progress: Whether to show a progress bar.
 
     Returns:
-        The direction, of the length that it was trained at: strength 1 is ``d = 1``. Its ``scale``
+        The direction at its trained length: strength 1 is ``d = 1``. Its ``scale``
         is the mean norm over the tokens of the chosen answers and their prompts.
 
     Raises:
@@ -143,9 +143,9 @@ def preference_margins(
     chat: Chat | None = None,
     max_tokens: Count | None = None,
 ) -> Margins:
-    """Measure by how much the model, as it is now, prefers the chosen answers.
+    """Measure how much the model, as it is now, prefers the chosen answers.
 
-    Inside a ``steer`` block, of the steered model.
+    Inside a ``steer`` block, this measures the steered model.
 
     Args:
         model: Any TransformerLens model.

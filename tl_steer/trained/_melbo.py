@@ -65,7 +65,7 @@ class MelboResult:
         return len(self.directions)
 
     def __getitem__(self, index: int) -> Direction:
-        """Return the direction that was found as number ``index``, from 0."""
+        """Return one direction, counted from 0 in the order found."""
         return self.directions[index]
 
 
@@ -86,7 +86,7 @@ def melbo(
     max_tokens: Count | None = None,
     progress: bool = True,
 ) -> MelboResult:
-    """Find vectors of one length that, added at one place, change a later one most.
+    """Find vectors of a given length that change later activations most.
 
     With ``Zᵢₜ(θ)`` the activation of prompt ``i`` and token ``t`` at ``until`` when ``θ`` is added
     to every token at ``at``, over prompts ``i = 1 … m``::
@@ -94,24 +94,24 @@ def melbo(
         θₖ = argmax  (1/m) Σᵢ (Σₜ ‖Zᵢₜ(θ) − Zᵢₜ(0)‖ᵖ)^(1/q)     ‖θ‖ = R,  θ ⊥ θ₁ … θₖ₋₁
 
     Mack and Turner (2024), "Mechanistically eliciting latent behaviors in language models"
-    (https://www.lesswrong.com/posts/ioPnHKFyy4Cw2Gr2x). No labels are used, and nothing tells what
-    a direction will do: read what the model writes under each. Gradients are projected onto the
-    tangent of the sphere and steps of Adam are brought back to it, as there; each direction is
-    searched from a random start, among those orthogonal to the earlier ones.
+    (https://www.lesswrong.com/posts/ioPnHKFyy4Cw2Gr2x). It uses no labels, so you cannot
+    know what a direction does until you read what the model writes under it. As in the paper,
+    gradients are projected onto the tangent of the sphere and steps of Adam brought back to it;
+    each search starts at random, among the vectors orthogonal to the earlier ones.
 
     Args:
         model: Any TransformerLens model; it is left as it was.
-        prompts: One is enough; what it leaves open decides what can be found.
+        prompts: One is enough; what it leaves open limits what can be found.
         at: Where the vector is added, to every token: a hook name, or the number of a layer for
             the residual stream after it. The authors take the MLP's output.
         until: Where the change is measured; after ``at``.
         n: How many directions; the cost grows with it.
         radius: ``R``, in the activation's units. By default half the mean norm of the
             activations at ``at``: relative dose 0.5.
-        power: ``p``, from 1 on; large ones look at the tokens that change most.
-        root: ``q``; ``p`` unless given.
-        tokens: Which tokens of each prompt count, as a slice of its own tokens. The first is left
-            out: as an attention sink it is so large that it would be all that counts.
+        power: ``p``, at least 1; large values favour the tokens that change most.
+        root: ``q``; by default ``p``.
+        tokens: Which tokens of each prompt count, as a slice. The first is left out by default: as
+            an attention sink, it would outweigh all others.
         fit: Steps for each direction, speed, and the seed of the random starts. The learning rate,
             by default 0.3, is in multiples of a typical number of ``θ``, ``R/√d``. Every prompt is
             used at every step, and none is held out.
@@ -135,10 +135,34 @@ def melbo(
     texts = plain_texts(prompts, "prompts")
     if not texts:
         raise DataError("Expected at least one prompt, got none.")
-    width = math.prod(site_shape(model, name))
     root = power if root is None else root
-    _check_numbers(n, width, radius, power, root)
+    _check_numbers(n, math.prod(site_shape(model, name)), radius, power, root)
     fit.require_whole("melbo")
+    rows = _rows(model, texts, tokens, chat)
+    grouped = batches(model, [len(row) for row in rows], max_tokens)
+    with frozen(model):
+        scale = mean_norm(model, rows, name)
+        size = DEFAULT_DOSE * scale if radius is None else float(radius)
+        change = _Change(model, rows, name, later, tokens, float(power), float(root))
+        vectors, frames = _searched(change, grouped, n, size, fit, progress)
+    origin = Provenance(
+        model=model_info(model),
+        method=f"of {n} (to {later}, {fit.steps} steps, seed {fit.seed})",
+        data=f"{len(rows)} prompts",
+        read=f"tokens {tokens.start or 0} to {tokens.stop or 'the end'}",
+        version=version("tl_steer"),
+    )
+    found = tuple(
+        Direction(vector, name, scale, replace(origin, method=f"MELBO {number} {origin.method}"))
+        for number, vector in enumerate(vectors, start=1)
+    )
+    losses = pd.concat(frames, ignore_index=True)[["vector", "step", "train", "held_out"]]
+    return MelboResult(found, tuple(float(-each["train"].min()) for each in frames), size, losses)
+
+
+def _rows(
+    model: SteerableModel, texts: Sequence[str], tokens: slice, chat: Chat | None
+) -> list[TokenIds]:
     rows = tokenize(model, texts, chat=chat)
     for number, row in enumerate(rows):
         if not row[tokens]:
@@ -146,56 +170,37 @@ def melbo(
                 f"prompt {number} has {len(row)} tokens, none of which is in {tokens}. Give a "
                 "longer prompt, or other tokens."
             )
-    grouped = batches(model, [len(row) for row in rows], max_tokens)
-    with frozen(model):
-        scale = mean_norm(model, rows, name)
-        size = DEFAULT_DOSE * scale if radius is None else float(radius)
-        change = _Change(model, rows, name, later, tokens, float(power), float(root))
-        unchanged = change.unchanged(grouped)
-        like = zeros_at(model, name)
-        generator = torch.Generator().manual_seed(fit.seed)
-        found: list[Flat] = []
-        frames: list[pd.DataFrame] = []
-        for number in range(1, n + 1):
-            among = sphere(size, found, like)
-            task = Task(
-                among.start(generator),
-                lambda vector, index, _: -change.of(vector, index, unchanged),
-                range(len(rows)),
-                grouped,
-                unit=size / math.sqrt(width),
-                learning_rate=0.3,
-                sphere=among,
-                best_of_train=True,
-                label=f"melbo {number} of {n}",
-            )
-            outcome = train(task, replace(fit, batch_size=len(rows)), progress=progress)
-            # Free of what rounding a multiple of the unit has left of the others.
-            found.append(among.onto(outcome.vector))
-            frames.append(outcome.losses.assign(vector=number))
-    losses = pd.concat(frames, ignore_index=True)[["vector", "step", "train", "held_out"]]
-    changes = tuple(float(-frame["train"].min()) for frame in frames)
-    method = f"MELBO {{}} of {n} (to {later}, {fit.steps} steps, seed {fit.seed})"
-    return MelboResult(
-        tuple(
-            Direction(
-                vector.view(site_shape(model, name)),
-                name,
-                scale,
-                Provenance(
-                    model=model_info(model),
-                    method=method.format(number),
-                    data=f"{len(rows)} prompts",
-                    read=f"tokens {tokens.start or 0} to {tokens.stop or 'the end'}",
-                    version=version("tl_steer"),
-                ),
-            )
-            for number, vector in enumerate(found, start=1)
-        ),
-        changes,
-        size,
-        losses,
-    )
+    return rows
+
+
+def _searched(
+    change: "_Change", grouped: Batches, n: int, size: float, fit: Fit, progress: bool
+) -> tuple[list[Tensor], list[pd.DataFrame]]:
+    """Search one vector after the other, each orthogonal to those before it."""
+    like = zeros_at(change.model, change.at)
+    unchanged = change.unchanged(grouped)
+    generator = torch.Generator().manual_seed(fit.seed)
+    found: list[Flat] = []
+    frames: list[pd.DataFrame] = []
+    for number in range(1, n + 1):
+        among = sphere(size, found, like)
+        task = Task(
+            among.start(generator),
+            lambda vector, index, _: -change.of(vector, index, unchanged),
+            range(len(change.rows)),
+            grouped,
+            unit=size / math.sqrt(len(like)),
+            learning_rate=0.3,
+            sphere=among,
+            best_of_train=True,
+            label=f"melbo {number} of {n}",
+        )
+        outcome = train(task, replace(fit, batch_size=len(change.rows)), progress=progress)
+        # Free of what rounding a multiple of the unit has left of the others.
+        found.append(among.onto(outcome.vector))
+        frames.append(outcome.losses.assign(vector=number))
+    shape = site_shape(change.model, change.at)
+    return [vector.view(shape) for vector in found], frames
 
 
 @dataclass(frozen=True, eq=False)

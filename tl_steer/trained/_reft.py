@@ -1,4 +1,4 @@
-"""ReFT-r1: a direction that finds a property in texts, and writes it, trained on both at once."""
+"""ReFT-r1: a direction trained to detect a property and to write it."""
 
 import math
 from collections.abc import Sequence
@@ -52,7 +52,7 @@ def reft_r1(
     max_tokens: Count | None = None,
     progress: bool = True,
 ) -> TrainedDirection:
-    """Train a direction that detects a property by its projection and writes it by addition.
+    """Train a direction that detects a property by projection and writes it by addition.
 
     With unit ``w``, latents ``aₜ = ReLU(hₜ·w)`` of a text's tokens ``t`` (all but the first), ``K``
     the ``k`` largest of them, and ``s`` the mean norm of the activations::
@@ -63,17 +63,17 @@ def reft_r1(
     ReFT-r1 of AxBench (Wu et al. 2025, https://arxiv.org/abs/2501.17148). The first term is the
     mean over the tokens that are predicted, the second the sum of the other latents over the number
     of tokens; ``λ`` grows from 0 linearly over the steps, as in the authors' code. They do not
-    divide by ``s``: it makes one ``λ`` mean the same at every layer. Only texts that have the
-    property are trained on. While it is trained, a token's addition depends on later tokens of its
-    own text, too: the loss is lower than any steering reaches.
+    divide by ``s``, which makes one ``λ`` mean the same at every layer. It trains only on texts
+    that have the property. During training, what is added to a token also depends on later tokens,
+    so the loss is lower than steering can reach.
 
     Args:
         model: Any TransformerLens model; it is left as it was.
-        texts: Those that have the property; of a contrast set, the positive ones.
+        texts: Texts that have the property; the positive ones of a contrast set.
         at: Where it reads and writes: a hook name, or the number of a layer for the residual
             stream after it, which the authors take.
-        prompts: What each text answers, in the same order: then the text's tokens are predicted.
-            Without, each text stands alone, and all of its tokens but the first are.
+        prompts: What each text answers, in the same order; then all of the text's tokens are
+            predicted. Without prompts, all but the first of each text are.
         top_k: ``k``.
         sparsity: ``λ`` at the last step.
         fit: Steps, speed, batches of texts and held-out texts, which are judged by the first term

@@ -29,20 +29,20 @@ Scores = Callable[[Flat, list[int]], Float[Tensor, " row"]]
 @checked
 @dataclass(frozen=True, eq=False)
 class TrainedDirection:
-    """A direction that was trained, and how the training went."""
+    """A trained direction and the history of its training."""
 
     direction: Direction
-    """Of the step with the lowest held-out loss; of the last, where nothing was held out."""
+    """From the step with the lowest held-out loss; from the last step if nothing was held out."""
 
     losses: pd.DataFrame
     """A row for each step: ``step``, ``train`` (over that step's examples) and ``held_out`` (NaN
     where it was not measured), both of the vector as that step found it."""
 
     best_step: int
-    """The step whose vector this is."""
+    """The step of this vector."""
 
     stopped_at: int
-    """The last step that was taken; fewer than asked for where the held-out loss stood still."""
+    """The last step taken; earlier than asked for if the held-out loss stopped improving."""
 
     def plot(self) -> Figure:
         """Draw the loss by step."""
