@@ -3,7 +3,7 @@
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -128,18 +128,7 @@ def train_sentiment_judge(
     """
     recipe = recipe or SentimentRecipe()
     labelled, other = _labelled(reviews), _labelled(transfer)
-    shared = labelled.keys() & other.keys()
-    if shared:
-        raise DataError(
-            f"{len(shared)} texts are in both the training and the transfer set, such as "
-            f"{min(shared)[:60]!r}. Remove them from one."
-        )
-    n_positive = sum(labelled.values())
-    if min(n_positive, len(labelled) - n_positive) < 10:
-        raise DataError(
-            f"A judge needs at least 10 texts of each class, got {n_positive} positive and "
-            f"{len(labelled) - n_positive} negative, each counted once and none with both labels."
-        )
+    _require_enough(labelled, other)
     train, held_out, train_labels, held_out_labels = train_test_split(
         list(labelled),
         list(labelled.values()),
@@ -148,14 +137,7 @@ def train_sentiment_judge(
         stratify=list(labelled.values()),
     )
     snippets, labels = _snippets(train, train_labels, recipe.snippet_words)
-    vectorizer = _vectorizer(min_df=recipe.min_df)
-    try:
-        features = vectorizer.fit_transform(snippets)
-    except ValueError as error:
-        raise DataError(
-            f"No word occurs in {recipe.min_df} of the {len(snippets)} training snippets. Give "
-            "more reviews, or a recipe with a lower min_df."
-        ) from error
+    vectorizer, features = _features(snippets, recipe.min_df)
     classifier = LogisticRegression(C=recipe.inverse_regularisation, max_iter=500)
     classifier.fit(features, labels)
 
@@ -174,6 +156,32 @@ def train_sentiment_judge(
             f"cut into {len(snippets)} snippets of {recipe.snippet_words} words"
         ),
     )
+
+
+def _require_enough(labelled: Mapping[str, int], other: Mapping[str, int]) -> None:
+    shared = labelled.keys() & other.keys()
+    if shared:
+        raise DataError(
+            f"{len(shared)} texts are in both the training and the transfer set, such as "
+            f"{min(shared)[:60]!r}. Remove them from one."
+        )
+    n_positive = sum(labelled.values())
+    if min(n_positive, len(labelled) - n_positive) < 10:
+        raise DataError(
+            f"A judge needs at least 10 texts of each class, got {n_positive} positive and "
+            f"{len(labelled) - n_positive} negative, each counted once and none with both labels."
+        )
+
+
+def _features(snippets: Sequence[str], min_df: int) -> tuple[TfidfVectorizer, Any]:
+    vectorizer = _vectorizer(min_df=min_df)
+    try:
+        return vectorizer, vectorizer.fit_transform(snippets)
+    except ValueError as error:
+        raise DataError(
+            f"No word occurs in {min_df} of the {len(snippets)} training snippets. Give "
+            "more reviews, or a recipe with a lower min_df."
+        ) from error
 
 
 def save_judge(judge: SentimentJudge, folder: Path) -> None:

@@ -8,9 +8,10 @@ each activation, and in which order they come.
 
 import re
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -97,43 +98,63 @@ def _settings(model: SteerableModel) -> tuple[object, ...]:
 
 
 def _seen(model: SteerableModel) -> Sites:
-    cfg, present = model.cfg, model.hook_dict
-    n_layers = int(cfg.n_layers)
-    heads = {getattr(cfg, key, None) for key in ("n_heads", "n_key_value_heads")}
-    length = next(each for each in _LENGTHS if each not in heads)
-    # The second row differs from the first in its last token, the third in padding before it.
-    tokens = torch.zeros((_ROWS, length), dtype=torch.long, device=device_of(model))
-    tokens[1, -1] = tokens[2, 0] = 1
-    real = torch.ones_like(tokens).bool()
-    real[2, 0] = False
+    names = [
+        f"blocks.{layer}.{site}"
+        for layer in range(int(model.cfg.n_layers))
+        for site in (*VECTOR_SITES, *ATTENTION_SITES)
+    ]
+    batch = _few_tokens(model)
     shapes: dict[str, tuple[int, ...]] = {}
     stream: list[Tensor] = []
 
     def keep(name: str, acts: Any) -> None:
         shapes.setdefault(name, tuple(getattr(acts, "shape", ())))
         # The last that can be compared: a model that breaks at a block is right before it.
-        if _STREAM.search(name) and acts[real].isfinite().all():
+        if _STREAM.search(name) and acts[batch.real].isfinite().all():
             stream[:] = [acts.detach().float().clone()]
 
-    names = [
-        f"blocks.{layer}.{site}"
-        for layer in range(n_layers)
-        for site in (*VECTOR_SITES, *ATTENTION_SITES)
-    ]
-    devices = [tokens.device] if tokens.device.type == "cuda" else []
+    _run(model, batch, {name: partial(keep, name) for name in names if name in model.hook_dict})
+    first, other_end, padded = _comparable(model, shapes, stream)
+    if not _alike(model, other_end[:-1], first[:-1]):
+        raise SteerError(
+            f"{class_of(model)}: as TransformerLens {version('transformer-lens')} runs it, a token "
+            "depends on later tokens, as in an encoder or a diffusion model. tl_steer is for "
+            "models that read and write from left to right."
+        )
+    return Sites(
+        shapes=shapes,
+        batch_pos=(_ROWS, batch.tokens.shape[1]),
+        whole_mlps=_whole_mlps(model.hook_dict, names),
+        reads_padding=not _alike(model, padded[1:], first[:-1]),
+    )
+
+
+def _few_tokens(model: SteerableModel) -> Batch:
+    """Three rows: the second differs in its last token, the third in padding before it."""
+    heads = {getattr(model.cfg, key, None) for key in ("n_heads", "n_key_value_heads")}
+    length = next(each for each in _LENGTHS if each not in heads)
+    tokens = torch.zeros((_ROWS, length), dtype=torch.long, device=device_of(model))
+    tokens[1, -1] = tokens[2, 0] = 1
+    real = torch.ones_like(tokens).bool()
+    real[2, 0] = False
+    return Batch(tokens, real)
+
+
+def _run(model: SteerableModel, batch: Batch, keeping: Mapping[str, Callable[[Any], None]]) -> None:
+    """Run a few tokens past listeners, with everything else as it was."""
+    present, device = model.hook_dict, batch.tokens.device
     with (
         _unseen(present),
         _without_dropout(model),
-        torch.random.fork_rng(devices),
+        torch.random.fork_rng([device] if device.type == "cuda" else []),
         torch.no_grad(),
     ):
         attached = [
-            attach(present[name], lambda acts, hook, name=name: keep(name, acts))
-            for name in names
-            if name in present
+            attach(present[name], lambda acts, hook, keep=keep: keep(acts))
+            for name, keep in keeping.items()
         ]
         try:
-            run_to_layer(model, Batch(tokens, real), n_layers - 1)
+            run_to_layer(model, batch, int(model.cfg.n_layers) - 1)
         except Exception as error:
             raise SteerError(
                 f"TransformerLens {version('transformer-lens')} with transformers "
@@ -144,6 +165,12 @@ def _seen(model: SteerableModel) -> Sites:
         finally:
             for each in attached:
                 each.remove()
+
+
+def _comparable(
+    model: SteerableModel, shapes: Mapping[str, tuple[int, ...]], stream: Sequence[Tensor]
+) -> Tensor:
+    """The residual stream of the three rows, where there is one to compare."""
     if not any(_STREAM.search(name) for name in shapes):
         raise SteerError(f"{class_of(model)} shows no residual stream.")
     if not stream:
@@ -152,19 +179,7 @@ def _seen(model: SteerableModel) -> Sites:
             "the first layer on. A model in float16 may have overflowed; load it in bfloat16 or "
             "float32."
         )
-    first, other_end, padded = stream[0]
-    if not _alike(model, other_end[:-1], first[:-1]):
-        raise SteerError(
-            f"{class_of(model)}: as TransformerLens {version('transformer-lens')} runs it, a token "
-            "depends on later tokens, as in an encoder or a diffusion model. tl_steer is for "
-            "models that read and write from left to right."
-        )
-    return Sites(
-        shapes=shapes,
-        batch_pos=(_ROWS, length),
-        whole_mlps=_whole_mlps(present, names),
-        reads_padding=not _alike(model, padded[1:], first[:-1]),
-    )
+    return stream[0]
 
 
 def _whole_mlps(present: Mapping[str, Any], names: Sequence[str]) -> frozenset[str]:

@@ -98,15 +98,7 @@ def fit_map(
             "from 0 to below 1."
         )
     source, target = _the_one(acts_from, from_at, "from_at"), _the_one(acts_to, to_at, "to_at")
-    x, y = (_rows(each, at) for each, at in ((acts_from, source), (acts_to, target)))
-    if len(x) != len(y) or not torch.equal(
-        acts_from.text_index[source], acts_to.text_index[target]
-    ):
-        raise DataError(
-            f"Got {len(x)} and {len(y)} vectors of the texts at {source} and {target}. A map is "
-            "fitted to the same texts in both models, one vector a text: capture both from one "
-            "list."
-        )
+    x, y = _same_texts(acts_from, source, acts_to, target)
     if orthogonal and x.shape[1] != y.shape[1]:
         raise MismatchError(
             f"{source} has {x.shape[1]} dimensions and {target} {y.shape[1]}, so no rotation maps "
@@ -140,6 +132,21 @@ def fit_map(
         f"{name} of {len(fitted)} texts",
         r_squared,
     )
+
+
+def _same_texts(
+    acts_from: Activations, source: str, acts_to: Activations, target: str
+) -> tuple[np.ndarray, np.ndarray]:
+    x, y = _rows(acts_from, source), _rows(acts_to, target)
+    if len(x) != len(y) or not torch.equal(
+        acts_from.text_index[source], acts_to.text_index[target]
+    ):
+        raise DataError(
+            f"Got {len(x)} and {len(y)} vectors of the texts at {source} and {target}. A map is "
+            "fitted to the same texts in both models, one vector a text: capture both from one "
+            "list."
+        )
+    return x, y
 
 
 @checked
