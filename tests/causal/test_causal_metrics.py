@@ -152,7 +152,7 @@ METRIC = LogitDifference("good", "bad")
     ("metric", "changes", "error", "says"),
     [
         (METRIC, {"at": "blocks.9.hook_mlp_out"}, HookNameError, "this model has blocks 0 to"),
-        (METRIC, {"at": []}, HookNameError, "no hook name"),
+        (METRIC, {"at": []}, HookNameError, "Expected a hook name"),
         (METRIC, {"contrast": UNPAIRED}, DataError, "no pairs, so no text has a partner"),
         (METRIC, {"contrast": UNEQUAL_PAIRS}, DataError, "pair 1: its texts have 2 and 3|3 and 2"),
         (

@@ -183,7 +183,7 @@ def test_any_sequence_of_texts_fits_and_becomes_a_tuple() -> None:
         (lambda: ContrastSet.pairs([]), "at least one text, got none"),
         (lambda: ContrastSet.labelled(["a", "b"], [1]), "2 texts and 1 labels"),
         (lambda: ContrastSet.labelled(["a", "b"], [1, 1]), "Got the labels 1,"),
-        (lambda: ContrastSet.labelled(["a", "b", "c"], [0, 1, 2]), "are 0, 1, 2,"),
+        (lambda: ContrastSet.labelled(["a", "b", "c"], [0, 1, 2]), "the labels 0, 1, 2,"),
         (lambda: ContrastSet.labelled(["a", "b"], ["pos", "neg"]), "'pos', 'neg', with positive=1"),
         (lambda: ContrastSet.labelled(["a", "b"], [1, math.nan]), r"labels\[1\] is nan"),
         (lambda: ContrastSet.labelled(["a", "b"], [1, None]), r"labels\[1\] is None"),

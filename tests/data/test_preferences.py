@@ -51,7 +51,7 @@ def test_one_prompt_may_come_with_several_answers() -> None:
         (lambda: Preferences(["p"], ["a"], ["a"]), r"chosen\[0\] and rejected\[0\] are both 'a'"),
         (
             lambda: Preferences(["p", "q", "p"], ["a", "b", "a"], ["c", "d", "c"]),
-            "preferences 0 and 2 are the same",
+            "Preferences 0 and 2 are the same",
         ),
     ],
 )

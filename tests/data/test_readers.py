@@ -80,7 +80,7 @@ def test_a_broken_jsonl_file_is_named_with_its_line(
         ("", "not a CSV file"),
         ('text,label\n"a,1\n', "not a CSV file"),
         (b"text,label\n\xe4,1\n", "not UTF-8"),
-        ("text,label\na,1\nb,\n", "Got the labels"),
+        ("text,label\na,1\nb,\n", "Give a label for every text"),
         ("text,label\n,1\nb,0\n", "1 of 2 texts are empty"),
     ],
 )

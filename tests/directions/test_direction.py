@@ -165,7 +165,7 @@ def test_what_is_not_finite_is_refused_with_its_hook_point(bad: float) -> None:
         direction([1.0, 2.0], scale=bad)
     with pytest.raises(NonFiniteError, match=r"expected a number, got .* is not finite"):
         direction([1.0, 2.0]) * bad
-    with pytest.raises(NonFiniteError, match="is no norm"):
+    with pytest.raises(NonFiniteError, match="expected the norm of activations"):
         direction([1.0], scale=-1.0)
     with pytest.raises(NonFiniteError, match="the zero vector has no direction"):
         _ = direction([0.0, 0.0]).unit

@@ -181,7 +181,7 @@ def broken(change: str) -> bytes:
 @pytest.mark.parametrize(
     ("change", "kind", "words"),
     [
-        ("other sheet", MismatchError, "line 3: of sheet bcdfghjkmn"),
+        ("other sheet", MismatchError, "line 3: the row is of sheet bcdfghjkmn"),
         ("no sheet", MismatchError, "line 3: the row is of sheet without a name"),
         ("other item", MismatchError, "line 3: item 'wwwwww'"),
         ("twice", DataError, "line 3: 'Ann' has answered .* before, in .*line 2"),

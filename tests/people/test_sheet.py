@@ -175,7 +175,7 @@ def test_hostile_texts_are_on_the_sheet_to_the_letter_where_they_can_be_shown() 
         ({"kind": "pair", "between": ("none", "love")}, "'love'"),
         ({"frame": texts().iloc[:0]}, "nothing to rate"),
         ({"frame": texts().drop(columns="text")}, "lacks 'text'"),
-        ({"frame": texts().assign(text=1)}, "row 0 is 1"),
+        ({"frame": texts().assign(text=1)}, "row 0: expected .*, got 1"),
         ({"frame": texts().assign(condition=None)}, "column 'condition', row 0"),
         ({"frame": texts().assign(sample=0.5)}, "whole number"),
         ({"frame": texts().assign(sample=0)}, "occurs more than once"),

@@ -164,7 +164,7 @@ def test_nothing_stays(model: Any) -> None:
     [
         ({"window": 0}, SteerError, "window=0.: expected a whole number of at least 1"),
         ({"window": 21}, SteerError, "window=21, tokens=20"),
-        ({"prompts": []}, DataError, "at least one prompt"),
+        ({"prompts": []}, DataError, "no prompt"),
         ({"prompts": "the film"}, DataError, "expected a list of texts"),
         ({"tokens": 64}, DataError, "64 are to follow"),
         ({"steering": "another"}, MismatchError, "another model"),
