@@ -78,7 +78,7 @@ def test_a_capture_says_what_it_is_and_leaves_the_model_as_it_was(kind: str) -> 
     assert "6 vectors at 3 hook points" in repr(found)
     assert "MeanOfTokens() of small reviews" in repr(found)
     assert "<table" in found._repr_html_()
-    with pytest.raises(HookNameError, match=r"was not captured\. There are: blocks\.1\.hook"):
+    with pytest.raises(HookNameError, match=r"was not captured\. Available: blocks\.1\.hook"):
         found["blocks.0.hook_mlp_out"]
 
 

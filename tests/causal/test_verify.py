@@ -129,7 +129,7 @@ def test_effects_that_do_not_vary_have_no_correlation() -> None:
 
 def test_wrong_numbers_are_refused(plant: Planted) -> None:
     found = localized(plant, at=AT[0])
-    with pytest.raises(DataError, match="there are 6 sites"):
+    with pytest.raises(DataError, match="expected 1 to 6, the number of sites"):
         verify(found, k=7)
     with pytest.raises(ArgumentError, match=r"k=0\): expected a whole number of at least 1"):
         verify(found, k=0)

@@ -133,7 +133,7 @@ def test_a_result_that_does_not_fit_is_told_with_its_place(what: str, kind: str)
         pytest.raises(SteerError, match=says) as refused,
     ):
         model("a movie", prepend_bos=False)
-    for part in (AT, "torch.float32 of shape (1, 2, 32) on cpu is wanted"):
+    for part in (AT, "Return torch.float32 of shape (1, 2, 32) on cpu, like its input"):
         assert part in str(refused.value)
     assert hooks_of(model) == before
 

@@ -82,7 +82,7 @@ def test_what_is_picked(at: Any, found: Any) -> None:
 @pytest.mark.parametrize(
     ("names", "at", "n_layers", "says"),
     [
-        (STREAM[:2], 3, 4, "layer 3: nothing there. There are: blocks.0"),
+        (STREAM[:2], 3, 4, "layer 3: nothing there. Available: blocks.0"),
         (STREAM[:2], -1, 4, "layer -1, which is 3: nothing there"),
         (STREAM[:2], slice(2, 4), 4, "none of them is there"),
         (STREAM[:2], slice("a", None), 4, "layers are numbers"),
