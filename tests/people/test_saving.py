@@ -41,7 +41,7 @@ def test_another_key_is_not_replaced_unless_told(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_one_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    with pytest.raises(StorageError, match="cannot be written"):
+    with pytest.raises(StorageError, match="cannot write there"):
         SHEET.save(tmp_path / "file")
 
 
