@@ -36,15 +36,19 @@ from typing import Any
 from markdown_it import MarkdownIt
 
 ROOT = Path(__file__).parent.parent
-# What somebody reads first; the other pages show parts of programs.
+# Of these, blocks are parts of programs, and are not run.
+PARTS = (
+    "calibration",
+    "controls",
+    "robustness",
+    "studies",
+    "sweeps",
+    "trained_directions",
+)
 PAGES = [
     path
-    for path in (
-        ROOT / "README.md",
-        ROOT / "docs" / "extending.md",
-        *sorted((ROOT / "docs" / "recipes").glob("*.md")),
-    )
-    if "```python" in path.read_text(encoding="utf-8")
+    for path in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
+    if path.stem not in PARTS and "```python" in path.read_text(encoding="utf-8")
 ]
 _COMMENT = re.compile(r"<!--\s*(hidden|output|refused|warns|needs)\b:?(.*?)-->\s*", re.DOTALL)
 _NUMBER = re.compile(r"(?<![\w.])[-−+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?(?![\w])")
@@ -174,6 +178,24 @@ def rewritten(path: Path) -> str:
             start, stop = block.output_lines
             lines[start:stop] = printed.rstrip().splitlines()
     return "\n".join(lines) + "\n"
+
+
+_KEPT: dict[Any, Any] = {}
+
+
+def capture_once(capture: Any) -> Any:
+    """``ts.capture`` that reads the same texts of the same model once for all pages."""
+
+    def captured(model: Any, data: Any, **settings: Any) -> Any:
+        if set(settings) != {"at"}:
+            return capture(model, data, **settings)
+        texts = getattr(data, "texts", data)
+        key = (id(model), str(data), tuple(texts), str(settings["at"]))
+        if key not in _KEPT:
+            _KEPT[key] = model, capture(model, data, **settings)
+        return _KEPT[key][1]
+
+    return captured
 
 
 def started(path: Path) -> Page:

@@ -7,11 +7,13 @@ from pathlib import Path
 from benchmarks.tables.causal_report import report_causal
 from benchmarks.tables.composed_report import report_composed
 from benchmarks.tables.estimator_report import report_estimators
+from benchmarks.tables.peers import report_peers
 
 REPORTS = {
     "estimators": report_estimators,
     "composed": report_composed,
     "causal": report_causal,
+    "peers": report_peers,
 }
 
 
