@@ -22,6 +22,7 @@ from . import (
     statistics as statistics,
     steering as steering,
     strengths as strengths,
+    tracing as tracing,
     trained as trained,
 )
 from .activations._activations import Activations
@@ -59,6 +60,8 @@ from .reports._as_html import report_html
 from .scopes._keywords import Keywords
 from .scopes._positions import Positions, everywhere, generated, last_prompt_token, prompt
 from .steering import Steering, steer
+from .tracing._trace import trace
+from .tracing._traced import Trace
 
 __all__ = [
     "Ablate",
@@ -79,6 +82,7 @@ __all__ = [
     "Sampling",
     "SteerError",
     "Steering",
+    "Trace",
     "calibrate",
     "capture",
     "compare",
@@ -103,5 +107,6 @@ __all__ = [
     "steer",
     "study",
     "sweep",
+    "trace",
     "use_path",
 ]

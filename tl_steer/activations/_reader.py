@@ -20,6 +20,7 @@ from tl_steer.lens.hook_names import layer_of
 from tl_steer.lens.hook_points import attach, points
 from tl_steer.lens.protocol import Host, device_of, overflow_advice
 from tl_steer.lens.tokens import Batch, Span, TokenIds, pad, pad_id, spans
+from tl_steer.lens.whole_texts import reading
 from tl_steer.shapes import Acts, Examples, TokenMask
 
 Keep = Callable[[str, Acts], None]
@@ -265,7 +266,7 @@ class Reader:
             )
 
     def _run(self, batch: Batch, keep: Keep) -> None:
-        with held(self.model), _listening(self._points, keep):
+        with held(self.model), reading(), _listening(self._points, keep):
             run_to_layer(self.model, batch, max(layer_of(name) for name in self.names))
 
 

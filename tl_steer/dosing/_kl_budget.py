@@ -241,13 +241,13 @@ class _Search:
         """Of the next token, at each position that is asked about: a tensor for each row."""
         texts = [self.rows[i] + self.following[i] for i in index]
         batch = pad(texts, side="right", pad_id=pad_id(self.model)).to(device_of(self.model))
+        lengths = [len(self.rows[i]) for i in index]
         if strengths is None:
-            logits = run_logits(self.model, batch)
+            logits = run_logits(self.model, batch, prompt_lengths=lengths)
         else:
-            lengths = [len(self.rows[i]) for i in index]
             own = Steering(self.at(index, strengths))
             with in_part(self.model, own, prompt_lengths=lengths):
-                logits = run_logits(self.model, batch)
+                logits = run_logits(self.model, batch, prompt_lengths=lengths)
         found = []
         for row, i in enumerate(index):
             first = len(self.rows[i]) - 1

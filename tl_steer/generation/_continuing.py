@@ -3,6 +3,7 @@
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from tl_steer.batching import default_max_tokens, halving, length_sorted
 from tl_steer.errors import NonFiniteError
+from tl_steer.generation._recording import Recorder, Recording
 from tl_steer.generation._sampling import Sampling, draw_tokens
 from tl_steer.generation._written import Written
 from tl_steer.lens.cache_names import pass_cache_on
@@ -51,6 +53,9 @@ class Continuation:
     finished: bool
     """Whether the text ended by itself."""
 
+    seen: Any = None
+    """What was taken down of it, where somebody did."""
+
 
 def continued(
     model: Host,
@@ -60,6 +65,7 @@ def continued(
     *,
     max_tokens: int | None = None,
     marked: Marked | None = None,
+    recorder: Recorder | None = None,
 ) -> Iterator[tuple[list[int], list[Continuation]]]:
     """Write what is asked for, in batches of requests of like length.
 
@@ -73,6 +79,7 @@ def continued(
         steering: What to do meanwhile; settings per row are for the requests.
         max_tokens: Padded tokens in a batch, continuations included; by default from memory.
         marked: Takes down whether scopes mark anything.
+        recorder: Takes down what happens meanwhile.
 
     Yields:
         The numbers of the requests of a batch, and what was written for them.
@@ -80,7 +87,7 @@ def continued(
     Raises:
         NonFiniteError: When logits become NaN or infinite, with the condition and the prompt.
     """
-    writer = Writer(model, requests, sampling, steering, marked or Marked())
+    writer = Writer(model, requests, sampling, steering, marked or Marked(), recorder)
     lengths = [len(each.prompt) + sampling.max_new_tokens for each in requests]
     limit = default_room(model) if max_tokens is None else max_tokens
     unpadded = reads_padding(model_of(model))
@@ -104,6 +111,7 @@ class Writer:
     sampling: Sampling
     steering: Steering | None
     marked: Marked
+    recorder: Recorder | None = None
     cached: bool = True
     """Whether the model was seen to keep what it reads, or not seen yet."""
 
@@ -117,7 +125,10 @@ class Writer:
         reading = None if own is None else own.rows(first)
         prompts = pad([asked[row].prompt for row in first], side="left", pad_id=pad_id(self.model))
         written = Written(len(index), self.sampling.max_new_tokens, ends)
-        with held(self.model), _around(self.model, reading, self.marked) as live:
+        record = None if self.recorder is None else self.recorder.begin()
+        if record is not None:
+            record.reads(prompts.tokens.shape[1])
+        with held(self.model), _around(self.model, reading, self.marked, record) as live:
             decoder, logits = Decoder.begin(self.model, prompts.to(device), cached=self.cached)
             self.cached = decoder.cached
 
@@ -129,9 +140,13 @@ class Writer:
             if reader != list(range(len(first))):
                 go_on_with(reader, own)
                 logits = logits[reader]
+                if record is not None:
+                    record.select(reader)
             for step in range(self.sampling.max_new_tokens):
                 drawn = draw_tokens(self.sampling, logits, uniform[:, step])
                 written.add(step, logits, drawn)
+                if record is not None:
+                    record.draws(logits)
                 if written.is_time(step):
                     self._require_finite(written, index)
                     going = written.look()
@@ -141,10 +156,18 @@ class Writer:
                         written.go_on_with(going)
                         go_on_with(going, None if own is None else own.rows(written.going))
                         drawn, uniform = drawn[going], uniform[going]
+                        if record is not None:
+                            record.leave_all_but(going)
                 if step + 1 < self.sampling.max_new_tokens:
+                    if record is not None:
+                        record.reads(1)
                     logits = decoder.step(drawn[:, None])
         self._require_finite(written, index)
-        return [_continuation(ids, logs, set(ends.tolist())) for ids, logs in written.texts()]
+        seen = [None] * len(index) if record is None else record.rows(len(index))
+        return [
+            _continuation(ids, logs, set(ends.tolist()), own)
+            for (ids, logs), own in zip(written.texts(), seen, strict=True)
+        ]
 
     def _require_finite(self, written: Written, index: Sequence[int]) -> None:
         failed = written.failed()
@@ -163,13 +186,15 @@ class Writer:
 
 
 @contextmanager
-def _around(model: Host, steering: Steering | None, marked: Marked) -> Iterator[Steered | None]:
+def _around(
+    model: Host, steering: Steering | None, marked: Marked, record: Recording | None
+) -> Iterator[Steered | None]:
     """What has to be on the model while it writes."""
-    if steering is None:
+    if steering is None and record is None:
         with pass_cache_on(model):
             yield None
     else:
-        with Steered(model, steering, marked=marked) as live:
+        with Steered(model, steering or Steering(), marked=marked, watch=record) as live:
             yield live
 
 
@@ -186,7 +211,7 @@ def _read_together(asked: Sequence[Request]) -> tuple[list[int], list[int]]:
     return first, reader
 
 
-def _continuation(ids: list[int], logs: list[float], ends: set[int]) -> Continuation:
+def _continuation(ids: list[int], logs: list[float], ends: set[int], seen: Any) -> Continuation:
     last = next((i for i, token in enumerate(ids) if token in ends), None)
     length = len(ids) if last is None else last + 1
-    return Continuation(ids[:length], logs[:length], last is not None)
+    return Continuation(ids[:length], logs[:length], last is not None, seen)

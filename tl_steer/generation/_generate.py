@@ -1,6 +1,6 @@
 """Text with and without steering, from the same random numbers."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -9,9 +9,10 @@ import torch
 from tqdm.auto import tqdm
 
 from tl_steer.arguments import Count, Seed, checked
-from tl_steer.errors import DataError, MismatchError
-from tl_steer.generation._continuing import Continuation, Request, continued
+from tl_steer.errors import DataError
+from tl_steer.generation._continuing import Continuation, continued
 from tl_steer.generation._generations import Generations
+from tl_steer.generation._requests import for_rows, requests_of, require_rows
 from tl_steer.generation._sampling import Sampling
 from tl_steer.lens.paths import Path, host_for, path_of, use_path
 from tl_steer.lens.prompts import Prompts, read_prompts
@@ -181,7 +182,7 @@ def compare(
     check_lengths(model, rows, given, room=sampling.max_new_tokens)
     for each in named.values():
         if each is not None:
-            _require_rows(each, len(given), sampling.samples)
+            require_rows(each, len(given), sampling.samples)
             each.check_fits(model)
     uniforms = sampling.uniforms(len(given))
     marked = Marked()
@@ -202,13 +203,9 @@ def compare(
         for together, steering in _together(named, len(given), sampling.samples):
             asked = [(name, row) for name in together for row in range(len(uniforms))]
             requests = [
-                Request(
-                    rows[row // sampling.samples],
-                    uniforms[row],
-                    _reading(name, row, steering, named[name], len(given), sampling.samples),
-                    name,
-                )
-                for name, row in asked
+                request
+                for name in together
+                for request in requests_of(name, rows, uniforms, steering, named[name])
             ]
             for part, texts in continued(
                 host, requests, sampling, steering, max_tokens=max_tokens, marked=marked
@@ -235,24 +232,8 @@ def _together(
         groups.append((alike, merged(several, times=prompts * samples)))
     for name, each in conditions.items():
         if len(alike) == 1 or name not in alike:
-            groups.append(([name], _for_rows(each, prompts, samples)))
+            groups.append(([name], for_rows(each, prompts, samples)))
     return groups
-
-
-def _reading(
-    name: str,
-    row: int,
-    steering: Steering | None,
-    own: Steering | None,
-    prompts: int,
-    samples: int,
-) -> Hashable:
-    """What the settings of a row do to its prompt, as far as they are known to do the same."""
-    if steering is None or steering.reads_prompts_alike:
-        return None
-    if own is None or own.n_rows is None:
-        return name
-    return name, row // samples if own.n_rows == prompts else row
 
 
 def _record(
@@ -277,17 +258,3 @@ def _record(
         "prompt_tokens": list(rows[prompt]),
         "finished": written.finished,
     }
-
-
-def _require_rows(steering: Steering, prompts: int, samples: int) -> None:
-    if steering.n_rows not in (None, prompts, prompts * samples):
-        raise MismatchError(
-            f"settings for {steering.n_rows} rows came with {prompts} prompts of {samples} "
-            f"samples; give one for each prompt, or {prompts * samples}, or one for all."
-        )
-
-
-def _for_rows(steering: Steering | None, prompts: int, samples: int) -> Steering | None:
-    if steering is None or steering.n_rows in (None, prompts * samples):
-        return steering
-    return steering.rows([row // samples for row in range(prompts * samples)])

@@ -136,6 +136,14 @@ class Context:
         self.end.require(itself=True)
         return self.end.lengths
 
+    @property
+    def read_at_once(self) -> Tensor:
+        """``Int[Tensor, "batch"]``: how many tokens of each row can all be seen by any of them.
+
+        Those of its prompt; of whole texts that tl_steer reads in a block of the user's, all.
+        """
+        return self.end.lengths if self.end.of_whole_text else self.prompt_lengths
+
     @cached_property
     def real(self) -> TokenMask:
         """True for all tokens but padding."""

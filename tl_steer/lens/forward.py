@@ -21,6 +21,7 @@ from tl_steer.lens.kept_cache import does_without, require_kept
 from tl_steer.lens.protocol import Host, device_of, is_bridge
 from tl_steer.lens.tokens import Batch
 from tl_steer.lens.twin import Twin
+from tl_steer.lens.whole_texts import reading
 from tl_steer.shapes import TokenMask, Tokens
 
 Logits = Float[Tensor, "batch pos d_vocab"]
@@ -49,8 +50,22 @@ def run_to_layer(model: Host, batch: Batch, last_layer: int) -> None:
 
 
 @alone
-def run_logits(model: Host, batch: Batch) -> Logits:
-    """Run the whole model on a padded batch and return the logits at every position."""
+def run_logits(model: Host, batch: Batch, *, prompt_lengths: Sequence[int] | None = None) -> Logits:
+    """Run the whole model on a padded batch and return the logits at every position.
+
+    Args:
+        model: What to run.
+        batch: Whole texts.
+        prompt_lengths: How many real tokens of each row are its prompt, where whole texts are read;
+            blocks that are around are told.
+    """
+    if prompt_lengths is None:
+        return _logits(model, batch)
+    with reading(torch.tensor(prompt_lengths)):
+        return _logits(model, batch)
+
+
+def _logits(model: Host, batch: Batch) -> Logits:
     if isinstance(model, Twin):
         return model.logits(batch)
     require_no_dropout(model)

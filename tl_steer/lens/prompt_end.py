@@ -57,6 +57,18 @@ class PromptEnd:
         times = len(real) // len(given.mask)
         return cls(lengths.repeat_interleave(times), given.columns, said=True)
 
+    @classmethod
+    def of_whole_texts(cls, lengths: Tensor | None, real: Tensor) -> "PromptEnd":
+        """Know it, or not, where tl_steer reads whole texts within a block of the user's.
+
+        Args:
+            lengths: How many real tokens of each row are its prompt, where that is known.
+            real: ``Int[Tensor, "batch whole"]``, 1 where no padding is.
+        """
+        if lengths is None:
+            return cls(real.sum(-1), unknown=_WHOLE)
+        return cls(lengths.to(real.device), said=True)
+
     def after(self, real: Tensor, width: int) -> "PromptEnd":
         """What is known when another pass has gone on over the same cache.
 
@@ -87,6 +99,11 @@ class PromptEnd:
             return replace(now, unknown=self.unknown or _REUSED)
         return replace(now, moved=_MOVED)
 
+    @property
+    def of_whole_text(self) -> bool:
+        """Whether a whole text was read, of which nobody said where its prompt ends."""
+        return self.unknown == _WHOLE
+
     def require(self, *, itself: bool) -> None:
         """Refuse what depends on an end that is not known.
 
@@ -98,13 +115,19 @@ class PromptEnd:
         """
         reason = self.unknown or (self.moved if itself else "")
         if reason:
+            advice = _ASK_A_TRACE if self.of_whole_text else _SAY_IT
             raise SteerError(
-                f"where the prompt ends is not known: {reason}. Give prompt_lengths= to "
-                "steer(...), or read the prompt in one pass. Scopes that do not ask for it, such "
-                "as everywhere and slice(2, 5), act all the same."
+                f"where the prompt ends is not known: {reason}. {advice} Scopes that do not ask "
+                "for it, such as everywhere and slice(2, 5), act all the same."
             )
 
 
+_WHOLE = "whole texts are read in this block, of which the model may have written a part"
+_ASK_A_TRACE = (
+    "Use ts.trace(model, prompts, steering, texts=...), which is told where each text begins; or, "
+    "for one text at a time, give prompt_lengths= to steer(...)."
+)
+_SAY_IT = "Give prompt_lengths= to steer(...), or read the prompt in one pass."
 _PADDED = (
     "the prompts are read in pieces, a later piece is padded, and generate(...) was called without "
     "attention_mask="

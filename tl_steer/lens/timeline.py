@@ -25,6 +25,7 @@ from tl_steer.lens.padding import KNOWN, Padding
 from tl_steer.lens.prompt_end import PromptEnd
 from tl_steer.lens.protocol import Host
 from tl_steer.lens.sequences import Known, Sequences
+from tl_steer.lens.whole_texts import texts_being_read
 
 _OUTSIDE = (
     "the pass began with a cache that was filled outside of this block, or changed in a way that "
@@ -58,6 +59,9 @@ class Timeline:
 
     alike: Callable[[Sequence[int]], bool] = never_alike
     """Whether rows, each of which goes on from another one, have the settings of that one."""
+
+    around: bool = False
+    """Whether it is of a user's block, and not of the one that runs the passes."""
 
     _context: Context | None = None
     _tokenizer: Any = None
@@ -193,6 +197,13 @@ class Timeline:
         width = now.content.shape[1]
         said, self._said = self._said, None
         given = self.prompt_lengths
+        texts = texts_being_read() if self.around and now.past == 0 else None
+        if texts is not None:
+            # They come in an order of their own; a single one has the length that was given.
+            lengths = given if texts.prompt_lengths is None and len(real) == 1 else None
+            lengths = texts.prompt_lengths if lengths is None else lengths
+            fits = None if lengths is None else self._fitting(lengths, len(real))
+            return PromptEnd.of_whole_texts(fits, real), None
         if known is not None and (given is not None or said is None):
             return known.end.after(real, width), None
         if given is not None:

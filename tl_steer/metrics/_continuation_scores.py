@@ -133,7 +133,8 @@ class Continuations:
             chosen = [jobs[i] for i in index]
             batch = self.batch(model, [row for _, row in chosen])
             with self._steered(host, steering, chosen):
-                logits = run_logits(host, batch)
+                lengths = [self.prompt_lengths[row] for _, row in chosen]
+                logits = run_logits(host, batch, prompt_lengths=lengths)
             return self.read_off(lambda row, position: logits[row, position], chosen)
 
         with torch.inference_mode(), progress_bar(len(jobs), progress) as bar:

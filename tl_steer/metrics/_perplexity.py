@@ -95,7 +95,8 @@ def log_probs(
     def score(index: list[int]) -> list[list[float]]:
         batch = pad([sum(rows[i], ()) for i in index], side="right", pad_id=pad_id(model))
         batch = batch.to(device_of(model))
-        logits = run_logits(host, batch)[:, :-1].float()
+        lengths = [len(rows[i][0]) for i in index]
+        logits = run_logits(host, batch, prompt_lengths=lengths)[:, :-1].float()
         next_tokens = batch.tokens[:, 1:, None]
         chosen = (logits.gather(2, next_tokens)[..., 0] - logits.logsumexp(-1)).cpu()
         starts = [len(rows[i][0]) - 1 for i in index]

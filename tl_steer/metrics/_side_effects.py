@@ -207,7 +207,13 @@ class _Reader:
         """One unsteered batch."""
         padded = pad([self.rows[text] for text in texts], side="right", pad_id=pad_id(self.model))
         batch = padded.to(device_of(self.model))
-        return _Base(self, texts, batch, run_logits(self.model, batch))
+        logits = run_logits(self.model, batch, prompt_lengths=self.prompts(texts))
+        return _Base(self, texts, batch, logits)
+
+    def prompts(self, texts: Sequence[int]) -> list[int]:
+        """How many tokens of each text count as a prompt."""
+        lengths = [len(self.rows[text]) for text in texts]
+        return [min(self.prompt_tokens or length, length) for length in lengths]
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,11 +232,11 @@ class _Base:
         at = [self.texts.index(text) for text in texts]
         batch = Batch(self.batch.tokens[at], self.batch.real[at])
         lengths = [len(reader.rows[text]) for text in texts]
-        prompts = [min(reader.prompt_tokens or length, length) for length in lengths]
+        prompts = reader.prompts(texts)
         steering = reader.steering
         own = steering if steering.n_rows is None else steering.rows(index)
         with in_part(reader.model, own, prompt_lengths=prompts):
-            steered = run_logits(reader.model, batch)
+            steered = run_logits(reader.model, batch, prompt_lengths=prompts)
         # Row by row: in float32, one text at a time is all that has to fit.
         found = [
             _compare(steered[row, :n], self.logits[base, :n], batch.tokens[row, 1:n])

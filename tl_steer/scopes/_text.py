@@ -139,7 +139,7 @@ def _rows(context: Context) -> list[_Row]:
     positions, tokens = context.whole_positions.tolist(), context.whole_tokens
     ids = [] if tokens is None else tokens.tolist()
     bos = getattr(context.tokenizer, "bos_token_id", None)
-    lengths = context.prompt_lengths.tolist()
+    lengths = context.read_at_once.tolist()
     return [
         _Row(text, places, length, 0 in places and row[places.index(0)] == bos)
         for text, places, row, length in zip(texts, positions, ids, lengths, strict=True)

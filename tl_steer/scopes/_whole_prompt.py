@@ -14,7 +14,7 @@ def require_whole_prompt(context: Context, asks: object) -> None:
     Raises:
         SteerError: Where the prompt is read in pieces, and this is not the last of them.
     """
-    lengths, columns, known = context.prompt_lengths, context.end.columns, context.whole_positions
+    lengths, columns, known = context.read_at_once, context.end.columns, context.whole_positions
     if columns is None:
         # Where nothing has been read yet, a prompt of nothing is whole.
         read = known.amax(-1) + 1 if known.shape[1] else lengths.new_zeros(lengths.shape)

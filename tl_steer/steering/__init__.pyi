@@ -7,6 +7,7 @@ from ._merged import can_merge as can_merge, merged as merged
 from ._steered import Steered as Steered, in_part as in_part, steer
 from ._steering import Steering
 from ._unmarked import Marked as Marked
+from ._watched import Change as Change, Watch as Watch
 
 __all__ = [
     "Steering",

@@ -1,7 +1,8 @@
 """Interventions as functions on hook points: the edge where pure maps meet a running model."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,13 +19,17 @@ from tl_steer.lens.sites import ATTENTION_SITES
 from tl_steer.lens.timeline import Timeline
 from tl_steer.scopes import Keys, Scope, as_scope, everywhere, reads_of
 from tl_steer.steering._unmarked import Marked, keys_of
+from tl_steer.steering._watched import Change, Watch
 from tl_steer.strengths import Numbers, StrengthFunction, as_strength, evaluated
+
+Seen = Callable[[Change], None]
 
 
 @dataclass(frozen=True, eq=False)
 class Step:
     """One intervention, ready to run."""
 
+    name: str
     edit: Edit
     scope: Scope
     strength: Numbers | StrengthFunction
@@ -34,12 +39,13 @@ class Step:
     _numbers: OnDevice
 
     @classmethod
-    def of(cls, intervention: Intervention) -> "Step":
-        """Prepare an intervention."""
+    def of(cls, intervention: Intervention, name: str = "") -> "Step":
+        """Prepare an intervention, which may have a name in a steering."""
         strength = as_strength(intervention.strength, hook_name=intervention.hook_name)
         scope = as_scope(intervention.scope)
         numbers = strength.values.view(-1, 1) if isinstance(strength, Numbers) else torch.ones(1, 1)
         return cls(
+            name=name,
             edit=intervention.edit(),
             scope=scope,
             strength=strength,
@@ -54,7 +60,12 @@ class Step:
         return isinstance(self.strength, Numbers) and self.strength.is_zero
 
     def apply(
-        self, acts: Tensor, context: Context | None, name: str, marked: Marked | None = None
+        self,
+        acts: Tensor,
+        context: Context | None,
+        name: str,
+        marked: Marked | None = None,
+        seen: Seen | None = None,
     ) -> Tensor:
         """Change activations ``batch pos *site`` where and as strongly as it should.
 
@@ -63,10 +74,27 @@ class Step:
             context: The pass; ``None`` where nothing depends on it.
             name: The hook point.
             marked: Takes down whether the scope marks anything.
+            seen: Is shown what it did.
         """
+        strength, chosen = self._how(acts, context, name, marked)
+        edited = self.edit(acts, strength, context)
+        if marked is not None and context is not None:
+            for keys in self.keys:
+                marked.note(keys, context.mask(keys))
+        if chosen is not None:
+            where = chosen.view(*chosen.shape, *[1] * (acts.ndim - 2))
+            edited = torch.where(where, edited, acts)
+        if seen is not None:
+            seen(Change(acts, edited, strength, chosen))
+        return edited
+
+    def _how(
+        self, acts: Tensor, context: Context | None, name: str, marked: Marked | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """How strongly, and on which tokens; ``None`` for all of them."""
         if context is None:
             (strength,) = self._numbers(acts)
-            return self.edit(acts, strength, None)
+            return strength, None
         chosen = None if self.scope is everywhere else _checked(context, self.scope, acts, name)
         if chosen is not None and marked is not None:
             marked.note(self.scope, context.mask(self.scope), context.real)
@@ -80,13 +108,7 @@ class Step:
             # Zero is nothing, to the last bit, whatever the map makes of it.
             acting = (strength != 0).expand(acts.shape[:2])
             chosen = acting if chosen is None else chosen & acting
-        edited = self.edit(acts, strength, context)
-        if marked is not None:
-            for keys in self.keys:
-                marked.note(keys, context.mask(keys))
-        if chosen is None:
-            return edited
-        return torch.where(chosen.view(*chosen.shape, *[1] * (acts.ndim - 2)), edited, acts)
+        return strength, chosen
 
 
 def follows_pass(intervention: Intervention) -> bool:
@@ -114,6 +136,7 @@ class Board:
         model: Host,
         interventions: Mapping[str, Intervention],
         marked: Marked | None = None,
+        watch: Watch | None = None,
     ) -> None:
         """Find the hook points of all interventions, those that are switched off among them.
 
@@ -121,8 +144,10 @@ class Board:
             model: Where they are.
             interventions: By name.
             marked: Takes down whether scopes mark anything.
+            watch: Who is shown what is done.
         """
-        names = [each.hook_name for each in interventions.values()]
+        looks = () if watch is None else watch.at
+        names = [*(each.hook_name for each in interventions.values()), *looks]
         found = points(model, names)
         # Two names may be one hook point, and its interventions must stay in order.
         self._key = {name: id(found[name]) for name in names}
@@ -132,12 +157,16 @@ class Board:
             self._names.setdefault(key, name)
         self._model = model
         self._marked = marked
+        self._watch = watch
+        self._looks: dict[int, tuple[str, ...]] = {}
+        for name in looks:
+            self._looks[self._key[name]] = (*self._looks.get(self._key[name], ()), name)
 
-    def show(self, interventions: Iterable[Intervention]) -> None:
-        """Put up the interventions that act from now on."""
+    def show(self, interventions: Mapping[str, Intervention]) -> None:
+        """Put up the interventions that act from now on, by name."""
         steps: dict[int, list[Step]] = {}
-        for each in interventions:
-            step = Step.of(each)
+        for name, each in interventions.items():
+            step = Step.of(each, name)
             if not step.does_nothing:
                 steps.setdefault(self._key[each.hook_name], []).append(step)
         self._steps = steps
@@ -153,7 +182,11 @@ class Board:
             only_acting: Leave out hook points where nothing acts now.
         """
         reading = [] if timeline is None else [(name, _reader(name, timeline)) for name in reads]
-        wanted = [key for key in self._names if not only_acting or self._steps.get(key)]
+        wanted = [
+            key
+            for key in self._names
+            if not only_acting or self._steps.get(key) or key in self._looks
+        ]
         changing = [(self._names[key], self._changer(key, timeline)) for key in wanted]
         return [*reading, *changing]
 
@@ -161,9 +194,12 @@ class Board:
         name = self._names[key]
         in_place = needs_writing_in_place(self._model, name)
         attention = name.endswith(ATTENTION_SITES)
+        watch, looks = self._watch, self._looks.get(key, ())
 
         def change(acts: Tensor, hook: Any) -> Tensor | None:
             steps = self._steps.get(key)
+            if watch is not None and looks:
+                watch.stands(looks, acts)
             if not steps:
                 return None
             # Attention scores have heads before tokens; maps see tokens first, here as elsewhere.
@@ -173,7 +209,8 @@ class Board:
                 context = timeline.now(name, after.shape)
             for step in steps:
                 known = context if step.needs_context else None
-                after = step.apply(after, known, name, self._marked)
+                seen = None if watch is None else partial(watch.changed, looks, step.name)
+                after = step.apply(after, known, name, self._marked, seen)
             after = after.transpose(1, 2) if attention else after
             return acts.copy_(after) if in_place else after
 

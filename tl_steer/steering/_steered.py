@@ -18,6 +18,7 @@ from tl_steer.steering._given import SteeringLike, as_steering
 from tl_steer.steering._hooks import Board, what_is_read
 from tl_steer.steering._steering import PromptLengths, Steering
 from tl_steer.steering._unmarked import Marked
+from tl_steer.steering._watched import Watch
 from tl_steer.strengths import Strength
 
 
@@ -36,6 +37,7 @@ class Steered:
         prompt_lengths: PromptLengths = None,
         *,
         marked: Marked | None = None,
+        watch: Watch | None = None,
     ) -> None:
         """Check everything; touch nothing yet.
 
@@ -45,6 +47,7 @@ class Steered:
             prompt_lengths: Tokens of each row that count as the prompt.
             marked: Takes down whether scopes mark anything, for somebody who will ask; by default
                 the block itself does, and warns at its end.
+            watch: Who is shown what is done.
         """
         steering.check_fits(model_of(model))
         self.model = model_of(model)
@@ -59,6 +62,7 @@ class Steered:
         self._let_go: Callable[[], None] | None = None
         self._marked = Marked() if marked is None else marked
         self._warns = marked is None
+        self._watch = watch
 
     def start(self) -> "Steered":
         """Attach the hooks; they stay until :meth:`remove`.
@@ -81,14 +85,14 @@ class Steered:
     def _start(self) -> None:
         # Switched-off interventions have their hooks too, so that they can be switched on.
         everything = self.steering.on(*self.steering.interventions)
-        board = Board(self._host, self.steering.interventions, self._marked)
-        board.show(self.steering.active)
+        board = Board(self._host, self.steering.interventions, self._marked, self._watch)
+        board.show(self.steering.acting)
         self._board = board
         self._cache = keep_cache(self._host)
         guard = refuse_padding(self.model, self._host)
         if guard is not None:
             self._cache.callback(guard.remove)
-        self._timeline = everything.timeline(self._prompt_lengths)
+        self._timeline = everything.timeline(self._prompt_lengths, around=self._warns)
         if self._timeline is not None:
             self._timeline.attach(self._host)
         self._reads = what_is_read(everything.active)
@@ -124,7 +128,7 @@ class Steered:
             raise SteerError("This block is not entered, so there is no pass to go on from.")
         if self._timeline is not None:
             self._timeline.select(index, n_rows=steering.n_rows)
-        self._board.show(steering.active)
+        self._board.show(steering.acting)
         self.steering = steering
 
     def remove(self) -> None:
@@ -157,7 +161,7 @@ class Steered:
                     "This block was not prepared for a strength that depends on the text or the "
                     "activations. End it, and begin a new one with that strength."
                 )
-            self._board.show(steering.active)
+            self._board.show(steering.acting)
         self.steering = steering
 
     def __enter__(self) -> "Steered":

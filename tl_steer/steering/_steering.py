@@ -108,8 +108,14 @@ class Steering:
     @property
     def active(self) -> tuple[Intervention, ...]:
         """Those that are switched on, in order."""
-        on = (name for name in self.interventions if name not in self.switched_off)
-        return tuple(self.interventions[name] for name in on)
+        return tuple(self.acting.values())
+
+    @property
+    def acting(self) -> Mapping[str, Intervention]:
+        """The same, by name."""
+        return {
+            name: each for name, each in self.interventions.items() if name not in self.switched_off
+        }
 
     @property
     def n_rows(self) -> int | None:
@@ -191,11 +197,11 @@ class Steering:
             SteerError: When the steering does not fit the model.
         """
         self.check_fits(model)
-        timeline = self.timeline(prompt_lengths)
+        timeline = self.timeline(prompt_lengths, around=True)
         if timeline is not None:
             timeline.attach(model)
         board = Board(model, self.interventions)
-        board.show(self.active)
+        board.show(self.acting)
         finalize(board, keep_cache(model).close)
         hooks = board.hooks(timeline, reads=what_is_read(self.active), only_acting=True)
         return [(name, only_here(function)) for name, function in hooks]
@@ -218,13 +224,21 @@ class Steering:
         everything = self.interventions.values()
         return (*(each.hook_name for each in everything), *what_is_read(everything))
 
-    def timeline(self, prompt_lengths: PromptLengths = None) -> Timeline | None:
-        """Return what follows the model from pass to pass; ``None`` if nothing depends on it."""
+    def timeline(
+        self, prompt_lengths: PromptLengths = None, *, around: bool = False
+    ) -> Timeline | None:
+        """Return what follows the model from pass to pass; ``None`` if nothing depends on it.
+
+        Args:
+            prompt_lengths: Tokens of each row that count as the prompt.
+            around: Whether others than the caller may read texts meanwhile.
+        """
         if not any(map(follows_pass, self.active)):
             return None
         return Timeline(
             prompt_lengths=None if prompt_lengths is None else torch.as_tensor(prompt_lengths),
             n_rows=self.n_rows,
+            around=around,
             alike=lambda index: all(rows_are_alike(each, index) for each in self.active),
         )
 

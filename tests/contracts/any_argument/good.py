@@ -141,6 +141,7 @@ SELF: dict[str, Make] = {
     "Steering": lambda world: ts.Steering(ts.Add(world.other, [0.5, 1.0]), joy=world.add),
     "StudyResults": a("results"),
     "SweepResult": a("swept"),
+    "Trace": a("traced"),
     "TransportMap": a("transport"),
 }
 """Whose methods are called, and whose fields are good arguments of the constructor; others are made

@@ -85,6 +85,10 @@ class World(Kept):
         )  # fmt: skip
 
     @cached_property
+    def traced(self) -> ts.Trace:
+        return ts.trace(self.model, PROMPTS, self.steering, FEW, progress=False)
+
+    @cached_property
     def elsewhere(self) -> ts.robustness.Generalization:
         return ts.robustness.generalization(
             self.model, self.steering, {"here": PROMPTS}, self.judge, FEW, progress=False

@@ -1,0 +1,32 @@
+"""What is said of the distribution that a token is drawn from."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Distribution:
+    """Of the next token."""
+
+    entropy: Float[Tensor, "*row"]
+    """In nats."""
+
+    likeliest: Int[Tensor, "*row rank"]
+    """Token ids, the likeliest first."""
+
+    log_probs: Float[Tensor, "*row rank"]
+    """Theirs."""
+
+    @classmethod
+    def of(cls, log_probs: Float[Tensor, "*row d_vocab"], ranks: int) -> "Distribution":
+        """Describe one of every row.
+
+        Args:
+            log_probs: Natural logarithms, normalised.
+            ranks: How many of the likeliest tokens are named.
+        """
+        top, ids = log_probs.topk(min(ranks, log_probs.shape[-1]), dim=-1)
+        return cls(torch.special.entr(log_probs.exp()).sum(-1), ids, top)
