@@ -129,12 +129,9 @@ def train_sentiment_judge(
     recipe = recipe or SentimentRecipe()
     labelled, other = _labelled(reviews), _labelled(transfer)
     _require_enough(labelled, other)
+    texts, truth = list(labelled), list(labelled.values())
     train, held_out, train_labels, held_out_labels = train_test_split(
-        list(labelled),
-        list(labelled.values()),
-        test_size=recipe.held_out,
-        random_state=recipe.seed,
-        stratify=list(labelled.values()),
+        texts, truth, test_size=recipe.held_out, random_state=recipe.seed, stratify=truth
     )
     snippets, labels = _snippets(train, train_labels, recipe.snippet_words)
     vectorizer, features = _features(snippets, recipe.min_df)
@@ -151,10 +148,8 @@ def train_sentiment_judge(
         accuracy=accuracy(held_out, held_out_labels),
         snippet_accuracy=accuracy(*_snippets(held_out, held_out_labels, recipe.snippet_words)),
         transfer_accuracy=accuracy(list(other), list(other.values())),
-        trained_on=(
-            f"{len(train)} texts of {reviews.name or 'a set'}, "
-            f"cut into {len(snippets)} snippets of {recipe.snippet_words} words"
-        ),
+        trained_on=f"{len(train)} texts of {reviews.name or 'a set'}, "
+        f"cut into {len(snippets)} snippets of {recipe.snippet_words} words",
     )
 
 
