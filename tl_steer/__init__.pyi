@@ -56,7 +56,7 @@ from .lens.loading import load_local
 from .lens.paths import use_path
 from .lens.tokens import Chat
 from .metrics._side_effects import side_effects
-from .reports._as_html import report_html
+from .reports._rendering import report_html
 from .scopes._keywords import Keywords
 from .scopes._positions import Positions, everywhere, generated, last_prompt_token, prompt
 from .steering import Steering, steer

@@ -22,9 +22,11 @@ from tl_steer.causal import (
     position_heatmap,
 )
 from tl_steer.data import packaged_model
-from tl_steer.demo.output import markdown, require_device, require_writable
-from tl_steer.drawing.plots import figure_png
-from tl_steer.reports import write_csv
+from tl_steer.demo.output import require_device, require_writable
+from tl_steer.drawing.rendering import figure_png
+from tl_steer.files.csv_cells import frame_csv
+from tl_steer.files.writing import write_text, write_whole
+from tl_steer.page.markdown import table as markdown
 
 LIMIT = 0.2
 """Nats of the next token, at which ways to steer are compared."""
@@ -72,9 +74,9 @@ def report_causal(folder: Path, *, device: str | None = None, quick: bool = Fals
     text = "\n\n".join(
         f"## {title}\n\n{markdown(each.round(3))}" for title, each in sections.items()
     )
-    (folder / "causal.md").write_text(text + "\n", encoding="utf-8")
-    write_csv(table.rename_axis("condition"), folder / "compared.csv")
-    write_csv(sweep.rename_axis("condition"), folder / "sweep.csv")
+    write_text(folder / "causal.md", text + "\n")
+    write_text(folder / "compared.csv", frame_csv(table.rename_axis("condition")))
+    write_text(folder / "sweep.csv", frame_csv(sweep.rename_axis("condition")))
     pictures: dict[str, Figure] = {
         "layers": layer_effects(found.outputs),
         "positions": position_heatmap(found.by_position, prompt=0),
@@ -83,7 +85,7 @@ def report_causal(folder: Path, *, device: str | None = None, quick: bool = Fals
         "paths": path_figure(paths),
     }
     for name, figure in pictures.items():
-        (folder / f"{name}.png").write_bytes(figure_png(figure))
+        write_whole(folder / f"{name}.png", figure_png(figure))
     _log.info("\n%s\n%s", text, folder / "causal.md")
 
 

@@ -5,8 +5,10 @@ from pathlib import Path
 
 from benchmarks.tables.composed import about_the_film, as_needed, only_negative, ready, together
 from tl_steer.data import packaged_model
-from tl_steer.demo.output import markdown, require_device, require_writable
-from tl_steer.drawing.plots import figure_png
+from tl_steer.demo.output import require_device, require_writable
+from tl_steer.drawing.rendering import figure_png
+from tl_steer.files.writing import write_text, write_whole
+from tl_steer.page.markdown import table as markdown
 
 _log = logging.getLogger(__name__)
 
@@ -45,8 +47,8 @@ def report_composed(folder: Path, *, device: str | None = None, quick: bool = Fa
         "\n\n".join([f"## {title}", *(markdown(table.round(3)) for table in tables)])
         for title, tables in sections.items()
     )
-    (folder / "composed.md").write_text(text + "\n", encoding="utf-8")
+    write_text(folder / "composed.md", text + "\n")
     for judge in both.sums.index:
         picture = figure_png(both.plot(str(judge)))
-        (folder / f"interference_{judge}.png").write_bytes(picture)
+        write_whole(folder / f"interference_{judge}.png", picture)
     _log.info("\n%s\n%s", text, folder / "composed.md")

@@ -7,9 +7,11 @@ import pandas as pd
 
 from benchmarks.tables.estimators import AT, DOSE, Sizes, compare_estimators, predicted
 from tl_steer.data import packaged_model
-from tl_steer.demo.output import markdown, require_device, require_writable
+from tl_steer.demo.output import require_device, require_writable
 from tl_steer.demo.planted_table import SIZES, planted_table
-from tl_steer.reports import write_csv
+from tl_steer.files.csv_cells import frame_csv
+from tl_steer.files.writing import write_text
+from tl_steer.page.markdown import table as markdown
 
 _log = logging.getLogger(__name__)
 
@@ -48,9 +50,9 @@ def report_estimators(folder: Path, *, device: str | None = None, quick: bool = 
             "",
         ]
     )
-    write_csv(planted, folder / "planted.csv")
-    write_csv(reviews.rename_axis("direction"), folder / "reviews.csv")
-    (folder / "estimators.md").write_text(text, encoding="utf-8")
+    write_text(folder / "planted.csv", frame_csv(planted))
+    write_text(folder / "reviews.csv", frame_csv(reviews.rename_axis("direction")))
+    write_text(folder / "estimators.md", text)
     _log.info("\n%s\n%s", text, folder / "estimators.md")
 
 

@@ -14,7 +14,7 @@ from tl_steer.causal._localize import localize
 from tl_steer.causal._metrics import LogitDifference
 from tl_steer.causal._modes import ZeroAblation
 from tl_steer.causal._positions import AtPosition, EachPosition
-from tl_steer.drawing.plots import figure_png
+from tl_steer.drawing.rendering import figure_png
 from tl_steer.errors import DataError
 
 PAIRS = ts.ContrastSet(
@@ -33,7 +33,7 @@ def localized(at: Any, **changes: Any) -> Localization:
 
 def drawn(figure: Figure) -> np.ndarray:
     assert figure_png(figure, dpi=40).startswith(b"\x89PNG")
-    return np.asarray(figure.axes[0].images[0].get_array())
+    return np.asarray(figure.axes[0].collections[0].get_array())
 
 
 def labels(figure: Figure, axis: str) -> list[str]:
@@ -48,7 +48,7 @@ def test_layers_by_positions() -> None:
     assert labels(figure, "y") == ["3", "2", "1", "0"]
     # Where texts have different tokens, none is named.
     assert labels(figure, "x") == ["0", "film  1", "was  2", "3", "bad  4"]
-    image = figure.axes[0].images[0]
+    image = figure.axes[0].collections[0]
     assert image.norm.vmin == -image.norm.vmax == -np.abs(effects).max()
 
 

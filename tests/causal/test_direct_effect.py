@@ -18,7 +18,7 @@ from tl_steer.causal._direct_effect import direct_effect
 from tl_steer.causal._metrics import Divergence, LogitDifference, LogProbability, ProbeScore
 from tl_steer.causal._path_effects import PathEffects
 from tl_steer.causal._path_figure import path_figure
-from tl_steer.drawing.plots import figure_png
+from tl_steer.drawing.rendering import figure_png
 from tl_steer.errors import DataError, HookNameError, MismatchError, SteerError
 
 TEXTS = ["the film was very good", "a movie", "i loved it so much and the plot"]

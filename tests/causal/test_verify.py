@@ -14,7 +14,7 @@ from tl_steer.causal._localize import localize
 from tl_steer.causal._metrics import LogitDifference
 from tl_steer.causal._verify import AttributionFailsWarning, _correlations, _problems, verify
 from tl_steer.demo.planted import Planted, planted
-from tl_steer.drawing.plots import figure_png
+from tl_steer.drawing.rendering import figure_png
 from tl_steer.errors import ArgumentError, DataError, SteerError
 
 AT = ["blocks.*.hook_mlp_out", "blocks.*.attn.hook_z"]

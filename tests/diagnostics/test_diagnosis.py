@@ -16,7 +16,7 @@ from tl_steer.diagnostics._chance import chance_d_prime
 from tl_steer.diagnostics._diagnosis import Diagnosis, diagnose
 from tl_steer.diagnostics._verdict import Decision, Evidence, Thresholds, verdict
 from tl_steer.directions import whitened_mean_difference
-from tl_steer.drawing.plots import figure_png
+from tl_steer.drawing.rendering import figure_png
 from tl_steer.errors import DataError, HookNameError, MismatchError
 from tl_steer.lens.loading import wrap
 
@@ -212,7 +212,7 @@ def test_it_shows_itself() -> None:
         sorted([found.held_out[AT].positive.mean(), found.held_out[AT].negative.mean()])
     )
     assert figure_png(figure, dpi=40) == figure_png(found.plot(AT), dpi=40)
-    assert len(found.heatmap().axes[0].images) == 1
+    assert len(found.heatmap().axes[0].collections) == 1
     with pytest.raises(HookNameError, match="was not diagnosed"):
         found.plot("blocks.0.hook_resid_pre")
 

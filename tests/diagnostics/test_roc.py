@@ -9,7 +9,7 @@ import tl_steer as ts
 from tl_steer.diagnostics._roc import roc_figure
 from tl_steer.diagnostics._separation import separation
 from tl_steer.directions import Provenance
-from tl_steer.drawing.plots import figure_png
+from tl_steer.drawing.rendering import figure_png
 from tl_steer.scopes import fit_threshold
 
 

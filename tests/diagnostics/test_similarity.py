@@ -9,7 +9,7 @@ import tl_steer as ts
 from tl_steer.diagnostics._figures import similarity_heatmap
 from tl_steer.diagnostics._similarity import between_estimators, between_layers
 from tl_steer.directions import Provenance
-from tl_steer.drawing.plots import figure_png
+from tl_steer.drawing.rendering import figure_png
 from tl_steer.errors import DataError, HookNameError
 
 NAMES = [f"blocks.{layer}.hook_resid_post" for layer in range(3)]
@@ -51,9 +51,9 @@ def test_the_heatmap_shows_the_frame() -> None:
     frame = between_layers(some(0))
     figure = similarity_heatmap(frame, title="layers")
     axes = figure.axes[0]
-    np.testing.assert_allclose(axes.images[0].get_array(), frame.to_numpy())
+    np.testing.assert_allclose(axes.collections[0].get_array(), frame.to_numpy())
     assert [label.get_text() for label in axes.get_xticklabels()] == ["0", "1", "2"]
-    assert axes.images[0].get_clim() == (-1, 1)
+    assert axes.collections[0].get_clim() == (-1, 1)
 
 
 def test_nothing_to_compare_is_refused() -> None:

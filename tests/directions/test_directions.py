@@ -57,4 +57,4 @@ def test_directions_are_readable_however_many(several: Several) -> None:
     hostile = ts.Directions({AT: direction([3.0, 4.0], method="<script>alert(1)</script>")})
     assert "<script>" not in hostile._repr_html_()
     assert "&lt;script&gt;" in hostile._repr_html_()
-    assert f"<td>{AT}</td>" in hostile._repr_html_()
+    assert f">{AT}</td>" in hostile._repr_html_()

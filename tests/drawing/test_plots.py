@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from tl_steer.drawing.plots import cell_bars, dose_effect, figure_png, layer_curve
+from tl_steer.drawing.plots import cell_bars, dose_effect, layer_curve
+from tl_steer.drawing.rendering import figure_png
 from tl_steer.errors import DataError
 
 LAYERS = pd.DataFrame(
@@ -148,7 +149,7 @@ def test_a_picture_is_a_png_with_ink_and_leaves_the_frame_alone(
     pd.testing.assert_frame_equal(frame, before)
     assert png == figure_png(draw(frame), dpi=50)
     pixels = matplotlib.image.imread(io.BytesIO(png))
-    assert pixels.shape[1] == 340  # 6.8 inches
+    assert pixels.shape[1] == 240  # 4.8 inches
     assert 0.01 < np.mean(pixels[..., :3].min(axis=-1) < 0.9) < 0.5
 
 

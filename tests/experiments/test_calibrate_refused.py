@@ -12,7 +12,7 @@ from models import small_model
 from worlds import HERE, THERE, VALIDATION, World, calibrated, dear, model, rising, two_places
 
 import tl_steer as ts
-from tl_steer.drawing.plots import figure_png
+from tl_steer.drawing.rendering import figure_png
 from tl_steer.errors import DataError, MismatchError, NonFiniteError, SteerError
 from tl_steer.experiments._calibration_figure import calibration_figure
 from tl_steer.experiments._optuna_search import Optuna

@@ -13,7 +13,7 @@ from sweeping import AT, PROMPTS, SAMPLING, Length, small, swept
 import tl_steer as ts
 from tl_steer.directions import Provenance
 from tl_steer.dosing import mean_kl
-from tl_steer.drawing.plots import figure_png
+from tl_steer.drawing.rendering import figure_png
 from tl_steer.errors import DataError, MismatchError, NonFiniteError, SteerError
 from tl_steer.experiments import Run
 from tl_steer.experiments._sweep import sweep

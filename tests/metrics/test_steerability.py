@@ -7,7 +7,7 @@ from hypothesis import given, settings, strategies as st
 from making import as_users_run_it
 from scipy import stats
 
-from tl_steer.drawing.plots import figure_png
+from tl_steer.drawing.rendering import figure_png
 from tl_steer.errors import ArgumentError, DataError, NonFiniteError
 from tl_steer.metrics._steerability import steerability
 from tl_steer.statistics import paired_difference

@@ -8,7 +8,7 @@ from zlib import crc32
 
 import pandas as pd
 
-from tl_steer.people._cells import guarded
+from tl_steer.files.csv_cells import guarded
 from tl_steer.people._question import Question
 from tl_steer.people._ratings import Ratings
 from tl_steer.people._sheet import RatingSheet

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from making_people import HOSTILE, texts
 
-from tl_steer.people._cells import FORMULA, guarded, unguarded
+from tl_steer.files.csv_cells import FORMULA, guarded, unguarded
 from tl_steer.people._form import form_html
 from tl_steer.people._question import Question
 from tl_steer.people._sheet import rating_sheet

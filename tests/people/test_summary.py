@@ -9,7 +9,7 @@ from making_people import of_item, rated, saved, texts
 from scipy import stats
 
 import tl_steer as ts
-from tl_steer.drawing.plots import figure_png
+from tl_steer.drawing.rendering import figure_png
 from tl_steer.errors import DataError, NonFiniteError
 from tl_steer.generation import Generations
 from tl_steer.people._ratings import Ratings
@@ -166,7 +166,7 @@ def test_the_picture_and_the_words_show_every_condition(tmp_path: Path, kind: st
     figure = ratings.plot()
     (axes,) = figure.axes
     assert {label.get_text() for label in axes.get_yticklabels()} == {"none", "joy"}
-    assert axes.get_title(loc="left") == "How?"
+    assert figure.get_suptitle() == "How?"
     assert figure_png(figure).startswith(b"\x89PNG")
     for text in (repr(ratings), ratings._repr_html_()):
         assert "joy" in text

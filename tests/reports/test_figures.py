@@ -16,12 +16,13 @@ from frames_of import (
 )
 from matplotlib.figure import Figure
 
-from tl_steer.drawing.drawing import drawable
-from tl_steer.drawing.plots import figure_png
+from tl_steer.drawing.rendering import figure_png
+from tl_steer.drawing.words import drawable
 from tl_steer.errors import DataError
 from tl_steer.reports._averages import averaged, kind_of
-from tl_steer.reports._figures import dose_effect_curves, pareto, pareto_front
+from tl_steer.reports._figures import dose_effect_curves
 from tl_steer.reports._heatmap import layer_strength_heatmap
+from tl_steer.reports._pareto import pareto, pareto_front
 from tl_steer.reports._spread_figures import per_prompt_spread, sigma_bars
 
 
@@ -75,8 +76,14 @@ def test_settings_are_averaged_over_prompt_sets_each_beside_its_own_unsteered_ce
 
 def test_a_curve_is_drawn_for_each_direction_and_passes_through_no_steering() -> None:
     figure = dose_effect_curves(cells_of(layers=[14, 17]), JUDGE)
-    assert [axes.get_title(loc="left") for axes in figure.axes] == [site(14), site(17)]
-    for panel, layer in enumerate((14, 17)):
+    panels = [(layer, name) for layer in (14, 17) for name in GAINS]
+    titles = [f"{name}\n{site(layer)}" for layer, name in panels]
+    assert [axes.get_title(loc="left") for axes in figure.axes] == titles
+    for panel, (layer, own) in enumerate(panels):
+        # One coloured band beside that of the random directions, and the others' lines faint.
+        assert len(figure.axes[panel].collections) == 2
+        faint = {line.get_label(): line.get_alpha() for line in figure.axes[panel].get_lines()}
+        assert {name for name in GAINS if faint[name] == 1} == {own}
         found = lines(figure, panel)
         assert set(found) == {*GAINS, "no steering"}
         for name, gain in GAINS.items():
@@ -108,6 +115,13 @@ def test_curves_stand_without_controls_no_steering_or_intervals() -> None:
     figure = dose_effect_curves(cells, JUDGE)
     assert set(lines(figure)) == {"joy"}
     assert len(lines(figure)["joy"]) == len(STRENGTHS)
+
+
+def test_too_many_bands_to_stand_apart_are_not_drawn() -> None:
+    layers = [11, 14, 17, 20]
+    figure = dose_effect_curves(cells_of(layers=layers, controls=0), JUDGE)
+    assert [axes.get_title(loc="left") for axes in figure.axes] == [site(each) for each in layers]
+    assert [len(axes.collections) for axes in figure.axes] == [0] * 4
 
 
 def test_scopes_have_lines_of_their_own() -> None:
@@ -180,37 +194,6 @@ def test_without_any_perplexity_there_is_no_front() -> None:
     cells = cells_of(controls=0).assign(perplexity=float("inf"))
     with pytest.raises(DataError, match="no setting has a score and a finite perplexity"):
         pareto_front(cells, JUDGE)
-
-
-def test_the_heatmap_has_a_panel_a_direction_layers_upwards() -> None:
-    figure = layer_strength_heatmap(cells_of(), JUDGE)
-    panels = figure.axes[: len(GAINS)]
-    assert [axes.get_title(loc="left") for axes in panels] == list(GAINS)
-    for axes, gain in zip(panels, GAINS.values(), strict=True):
-        (image,) = axes.get_images()
-        wanted = [[level(gain, s, layer) - 0.5 for s in STRENGTHS] for layer in (11, 14, 17, 20)]
-        np.testing.assert_allclose(image.get_array(), wanted)
-        assert image.origin == "lower"
-    assert [label.get_text() for label in panels[0].get_yticklabels()] == ["11", "14", "17", "20"]
-    (number,) = [t for t in panels[0].texts if t.get_position() == (8, 2)]
-    assert number.get_text() == f"{level(1.0, 4.0) - 0.5:+.2f}".replace("0.", ".", 1)
-
-
-def test_numbers_are_left_out_where_they_do_not_fit_and_cells_that_were_not_run_are_empty() -> None:
-    many = cells_of({"joy": 1.0}, layers=range(30), strengths=np.linspace(-4, 4, 41), controls=0)
-    assert len(layer_strength_heatmap(many, JUDGE).axes[0].texts) == 0
-    cells = cells_of({"joy": 1.0}, layers=[3, 4], controls=0)
-    cells = cells[~((cells["layer"] == 3) & (cells["strength"] == 4))]
-    grid = layer_strength_heatmap(cells, JUDGE).axes[0].get_images()[0].get_array()
-    assert np.ma.getmaskarray(grid).sum() == 1
-
-
-def test_equal_doses_share_a_column_where_strengths_differ_by_layer() -> None:
-    cells = cells_of({"joy": 1.0}, layers=[3, 4], controls=0)
-    cells["strength"] *= 1 + 0.1 * (cells["layer"] == 4)
-    axes = layer_strength_heatmap(cells, JUDGE).axes[0]
-    assert axes.get_images()[0].get_array().shape == (2, len(STRENGTHS))
-    assert axes.get_xlabel() == "relative dose"
 
 
 def test_each_prompt_is_drawn_and_those_that_move_the_other_way_are_marked() -> None:

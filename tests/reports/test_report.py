@@ -21,10 +21,13 @@ from frames_of import (
 from hypothesis import given, settings, strategies as st
 from markdown_it import MarkdownIt
 
-from tl_steer.reports._as_html import page_of, report_html
-from tl_steer.reports._as_markdown import inline, markdown_of, report_markdown, table
+from tl_steer.page.html import page_html
+from tl_steer.page.markdown import inline, page_markdown, table
+from tl_steer.page.sections import Section
+from tl_steer.reports._data import DESCRIBED
+from tl_steer.reports._rendering import report_html, report_markdown
 from tl_steer.reports._results import StudyResults
-from tl_steer.reports._sections import Section, sections_of
+from tl_steer.reports._sections import sections_of
 
 pytestmark = pytest.mark.once
 
@@ -43,6 +46,7 @@ HEADINGS = [
     "People beside judges",
     "Operating points",
     "Limits",
+    "Data",
 ]
 
 
@@ -92,22 +96,23 @@ def test_the_page_has_every_section_in_order_and_refers_to_nothing_outside() -> 
     html = report_html(small())
     page = Page(html)
     assert page.headings == HEADINGS
-    sources = [value for name, value in page.attributes if name in ("src", "href", "srcset")]
-    assert len(sources) == page.tags["img"] == 5
-    for source in sources:
-        assert source is not None
-        assert source.startswith("data:image/png;base64,")
-        html = html.replace(source, "")
-    assert not re.search(r"https?:|//|@import|url\(", html)
-    assert not {"script", "link", "iframe", "object", "form"} & page.tags.keys()
+    assert page.tags["svg"] == page.tags["figure"] == 5
+    sources = [value for name, value in page.attributes if name in ("src", "srcset")]
+    assert sources == []
+    # Files beside the page, by their names alone; and parts of the same picture.
+    there = set(DESCRIBED) - {"tried.csv", "separation.csv"}
+    assert {value for name, value in page.attributes if name == "href"} == there
+    assert all(str(value)[0] == "#" for name, value in page.attributes if name == "xlink:href")
+    assert not re.search(r"https?:|//|@import|url\((?!#)", html)
+    assert not {"script", "link", "iframe", "object", "form", "img"} & page.tags.keys()
 
 
 def test_both_reports_say_what_was_found_in_the_same_words() -> None:
     page, text = Page(report_html(small())).text, rendered(report_markdown(small()))
     for words in (
-        "mean difference beats its controls.",
-        "pca of differences was not set beside controls, so that nothing is claimed for it.",
-        "1 of 4 prompts moved the other way",
+        "mean difference beats its controls: effect +0.2",
+        "pca of differences was not set beside controls, so nothing is claimed for it.",
+        "Prompts that moved the other way: 1 of 4 under mean difference.",
         "best, 1 of 8",
         "worst, 8 of 8",
         "Krippendorff's α is 0.61",
@@ -132,17 +137,17 @@ def test_only_the_anti_steerable_prompts_are_listed() -> None:
         ({"facts": {"model": "tiny"}}, ["What was run"]),
         ({"limits": ["One seed."]}, ["Limits"]),
         ({"agreement": "α = .6"}, ["People beside judges"]),
-        ({"table": pd.DataFrame({"method": ["none"]})}, ["Methods and prompts"]),
-        ({"chosen": chosen()}, ["Operating points"]),
+        ({"table": pd.DataFrame({"method": ["none"]})}, ["Methods and prompts", "Data"]),
+        ({"chosen": chosen()}, ["Operating points", "Data"]),
         (
             {"controlled": {"joy": controlled_of(controls=2)}},
-            ["What was found", "Beside controls", "Prompt by prompt", "Texts side by side"],
+            ["What was found", "Beside controls", "Prompt by prompt", "Texts side by side", "Data"],
         ),
         (
             {"cells": cells_of(layers=[3], controls=0).assign(perplexity=float("nan"))},
-            ["What was found", "What a dose does"],
+            ["What was found", "What a dose does", "Data"],
         ),
-        ({"cells": cells_of({}, controls=0)}, ["What was found"]),
+        ({"cells": cells_of({}, controls=0)}, ["What was found", "Data"]),
     ],
 )
 def test_a_section_without_data_is_left_out(changes: dict[str, Any], headings: list[str]) -> None:
@@ -190,13 +195,13 @@ def hostile() -> Section:
 
 
 def test_hostile_text_stays_text_in_html() -> None:
-    page = Page(page_of(HOSTILE, [hostile()]))
+    page = Page(page_html(HOSTILE, [hostile()]))
     assert page.text.count("</td><script>alert(1)</script>") == 2 + 1 + 1 + 1 + 2 + 2 * 4
     assert not {"script", "a", "img", "em", "code"} & page.tags.keys()
 
 
 def test_hostile_text_stays_text_in_markdown() -> None:
-    text = markdown_of(HOSTILE, [hostile()])
+    text = page_markdown(HOSTILE, [hostile()])
     text.encode("utf-8")
     shown = Page(PARSER.render(text))
     assert shown.text.count("</td><script>alert(1)</script>") == 1 + 1 + 1 + 1 + 2 + 2 * 4

@@ -19,8 +19,7 @@ from frames_of import (
 )
 
 from tl_steer.errors import DataError, StorageError
-from tl_steer.people import guarded, unguarded
-from tl_steer.reports import _saving as saving
+from tl_steer.files.csv_cells import guarded, unguarded
 from tl_steer.reports._results import StudyResults
 
 FILES = {
@@ -86,13 +85,13 @@ def test_no_cell_of_a_table_is_a_formula(tmp_path: Path, formula: str) -> None:
 
 def test_the_pictures_of_the_markdown_lie_beside_it(tmp_path: Path) -> None:
     folder = study().save(tmp_path)
-    named = re.findall(r"\]\((figures/.*?\.png)\)", (folder / "report.md").read_text("utf-8"))
+    named = re.findall(r"\]\((figures/.*?\.svg)\)", (folder / "report.md").read_text("utf-8"))
     assert {path.name for path in (folder / "figures").iterdir()} == {
         Path(name).name for name in named
     }
     assert len(named) == 4
     for name in named:
-        assert (folder / name).read_bytes().startswith(b"\x89PNG")
+        assert (folder / name).read_bytes().startswith(b"<svg ")
 
 
 def test_what_is_empty_is_not_written(tmp_path: Path) -> None:
@@ -119,10 +118,13 @@ def test_a_disk_that_fills_up_leaves_the_old_report_whole(
     study().save(tmp_path)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
 
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
+    written = iter(range(5))
 
-    monkeypatch.setattr(saving, "_frame", full)
+    def full(_: int) -> None:
+        if next(written, None) is None:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tl_steer.files.writing.os.fsync", full)
     with pytest.raises(StorageError, match=r"No space left on device.*lay there are whole"):
         study(title="A second one").save(tmp_path)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before

@@ -1,5 +1,6 @@
 """Verdicts: that the words say what the numbers are."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -47,18 +48,19 @@ def test_the_words_say_whether_a_direction_beats_its_controls() -> None:
             "back": controlled_of(-0.2, seed=4),
         }
     )
-    assert said["joy"].startswith("joy beats its controls. Against no steering it changes ")
+    assert said["joy"].startswith("joy beats its controls: effect +0.2")
     assert said["near"].startswith(
-        "near beats random directions, but does not beat mean differences of shuffled labels."
+        "near beats random directions, but not mean differences of shuffled labels: effect +0.1"
     )
     for name in ("noise", "back"):
-        assert said[name].startswith(f"{name} does not beat its controls: ")
-    assert "which holds 0: no effect is shown" in said["noise"]
+        assert said[name].startswith(f"{name} does not beat its controls: effect ")
+    assert "at KL 0.2 nats, inconclusive; " in said["noise"]
+    assert "inconclusive" not in said["joy"] + said["near"] + said["back"]
     assert "σ below" in said["back"]
-    assert "none of them reaches it" in said["joy"]
-    assert "30 of them reach it" in said["back"]
-    assert "It does more than an instruction" in said["joy"]
-    assert "It does less than an instruction" in said["noise"]
+    assert "instruction" not in said["joy"]
+    assert "An instruction in place of a vector does more, by 0." in said["noise"]
+    # One sentence, where nothing is to be added.
+    assert re.findall(r"\.(?!\d)", said["joy"]) == ["."]
 
 
 def test_the_numbers_in_the_words_are_those_of_the_table() -> None:
@@ -67,8 +69,12 @@ def test_the_numbers_in_the_words_are_those_of_the_table() -> None:
     for row in table.to_dict("records"):
         words = said[row["direction"]]
         assert f"{abs(row['sigma']):.1f} σ {'above' if row['sigma'] > 0 else 'below'}" in words
-        assert f"p = {row['p']:.2g}, {row['p_holm']:.2g} after Holm" in words
-        assert f"interval {row['low']:+.3f} to {row['high']:+.3f}" in words
+        assert f"(p = {row['p_holm']:.2g} after Holm)" in words
+    for name, each in several.items():
+        found = (each.effect.estimate, each.effect.low, each.effect.high)
+        digits = 2 if max(map(abs, found)) >= 0.1 else 3
+        effect = "{:+.{d}f} [{:.{d}f}, {:.{d}f}]".format(*found, d=digits)
+        assert f"effect {effect} at KL 0.2 nats".replace("-", "−") in said[name]
 
 
 def test_more_directions_make_the_same_one_less_sure() -> None:
@@ -115,7 +121,7 @@ def test_one_prompt_has_no_interval_and_beats_nothing() -> None:
     single = controlled_of(0.3, prompts=PROMPTS[:1], samples=4)
     assert not verdict_table({"joy": single})["beats"].any()
     said = verdicts({"joy": single})["joy"]
-    assert "without an interval, for there is only one prompt" in said
+    assert "without an interval (one prompt)" in said
     assert said.startswith("joy does not beat its controls")
 
 
@@ -125,7 +131,7 @@ def test_controls_that_do_not_differ_show_nothing() -> None:
     table = verdict_table({"joy": alike})
     assert table["p"].iloc[0] == 1
     assert not bool(table["beats"].iloc[0])
-    assert "these do not differ from each other" in verdicts({"joy": alike})["joy"]
+    assert "random directions do not differ from each other" in verdicts({"joy": alike})["joy"]
 
 
 def test_a_dearer_text_is_said_to_be_one() -> None:
@@ -134,7 +140,7 @@ def test_a_dearer_text_is_said_to_be_one() -> None:
     frame.loc[frame["kind"] == "direction", "perplexity"] = 20.0
     assert "It disturbs the text more" in verdicts({"joy": replace(joy, frame=frame)})["joy"]
     frame["perplexity"] = float("nan")
-    assert "Perplexity" not in verdicts({"joy": replace(joy, frame=frame)})["joy"]
+    assert "perplexity" not in verdicts({"joy": replace(joy, frame=frame)})["joy"]
 
 
 def test_what_cannot_be_judged_is_refused() -> None:

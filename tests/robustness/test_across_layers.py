@@ -116,7 +116,7 @@ def test_turned_round_and_to_look_at() -> None:
     assert "<table" in answer._repr_html_()
     for value in ("effect", "cosine", "share_of_own"):
         axes = answer.plot(value).axes[0]
-        (image,) = axes.get_images()
+        (image,) = axes.collections
         table = image.get_array()
         row = answer.frame[
             (answer.frame["read_at"] == NAMES[2]) & (answer.frame["added_at"] == NAMES[0])

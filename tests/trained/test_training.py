@@ -11,7 +11,7 @@ from making import direction, shared_model
 from torch import Tensor
 
 from tl_steer.batching import halving
-from tl_steer.drawing.plots import figure_png
+from tl_steer.drawing.rendering import figure_png
 from tl_steer.errors import DataError, NonFiniteError, SteerError
 from tl_steer.trained._continuations import Batches
 from tl_steer.trained._fit import Fit

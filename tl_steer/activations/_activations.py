@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from html import escape
 
 import pandas as pd
 import torch
@@ -14,6 +13,7 @@ from tl_steer.arguments import Measured, checked, means
 from tl_steer.errors import DataError, HookNameError
 from tl_steer.lens.places import Place, picked
 from tl_steer.lens.protocol import ModelInfo
+from tl_steer.page.html import result_html
 from tl_steer.shapes import Examples
 
 
@@ -205,4 +205,4 @@ class Activations:
 
     def _repr_html_(self) -> str:
         table = self.left_out.assign(mean_norm=pd.Series(dict(self.norms)))
-        return f"<p>{escape(repr(self))}</p>{table.to_html(max_rows=12)}"
+        return result_html(repr(self), table, most=12)

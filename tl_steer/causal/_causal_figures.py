@@ -2,17 +2,18 @@
 
 import numpy as np
 import pandas as pd
-from matplotlib import colormaps
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from tl_steer.arguments import checked
 from tl_steer.causal._localization import Localization
 from tl_steer.causal._verify import Verification
-from tl_steer.drawing.plots import COLOURS, blank_figure, legend_above
+from tl_steer.drawing.canvas import SMALL, blank_figure, legend_above, level, single
+from tl_steer.drawing.colours import COLOURS, GREY, MARKERS
+from tl_steer.drawing.maps import heat, scale
+from tl_steer.drawing.words import drawable
 from tl_steer.errors import DataError
 
-_MARKERS = ("o", "s", "^", "D", "v", "P")
 _TICKS = 24
 _LABELS = {"effect": "change of the metric", "share": "share of the whole difference"}
 
@@ -27,7 +28,7 @@ def position_heatmap(
 ) -> Figure:
     """Effects by layer and position, with the tokens that stand there.
 
-    Red moves the metric up, blue down, white not at all, and grey is where no prompt has a token.
+    Violet moves the metric up, brown down, white not at all; grey is where no prompt has one.
 
     Args:
         found: With ``positions=EachPosition()``, at hook points without heads.
@@ -116,12 +117,12 @@ def layer_effects(found: Localization, *, value: str = "effect") -> Figure:
             ordered["layer"],
             ordered["effect"] / over,
             color=colour,
-            marker=_MARKERS[number % len(_MARKERS)],
+            marker=MARKERS[number % len(MARKERS)],
             markersize=4.5,
             linewidth=1.6,
             label=str(kind),
         )
-    axes.axhline(0, color="black", linewidth=0.8)
+    level(axes, 0)
     axes.set(xlabel="layer", ylabel=_LABELS[value])
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     legend_above(axes)
@@ -138,7 +139,7 @@ def attribution_scatter(verified: Verification) -> Figure:
     frame = verified.frame
     both = frame[["attribution", "patching", "low", "high"]].to_numpy(dtype=float)
     ends = (float(np.nanmin(both)), float(np.nanmax(both)))
-    axes.plot(ends, ends, color="#6b6b6b", linewidth=0.9, linestyle="--", zorder=1)
+    axes.plot(ends, ends, color=GREY, linewidth=0.9, linestyle="--", zorder=1)
     looks = (("top", COLOURS[1], "o"), ("random", COLOURS[0], "s"))
     for name, colour, marker in looks:
         part = frame[frame["chosen"] == name]
@@ -151,7 +152,7 @@ def attribution_scatter(verified: Verification) -> Figure:
         ylabel="patching (measured effect)",
     )
     # On the right: the legend stands on the left.
-    axes.set_title(f"rank correlation {verified.rank_correlation:.2f}", fontsize=10, loc="right")
+    axes.set_title(f"rank correlation {verified.rank_correlation:.2f}", fontsize=SMALL, loc="right")
     legend_above(axes)
     return figure
 
@@ -197,8 +198,7 @@ def _token(found: Localization, position: int, prompt: int | None) -> str:
     chosen = found.tokens if prompt is None else found.tokens[prompt : prompt + 1]
     there = {tokens[position] for tokens in chosen if -len(tokens) <= position < len(tokens)}
     text = there.pop() if len(there) == 1 else ""
-    # A dollar sign would begin a formula.
-    shown = text.replace("\n", "⏎").replace("$", r"\$").strip() or ("␣" if text else "")
+    shown = drawable(text.replace("\n", "⏎")) or ("␣" if text else "")
     return f"{shown}  {position}" if shown else str(position)
 
 
@@ -206,19 +206,15 @@ def _heatmap(table: pd.DataFrame, names: list[str], *, value: str, across: str) 
     values = table.to_numpy(dtype=float)
     largest = float(np.nanmax(np.abs(values))) or 1.0
     height = min(7.0, 2.0 + 0.2 * len(table))
-    figure = Figure(figsize=(6.8, height), layout="constrained")
-    axes = figure.add_subplot()
-    colours = colormaps["RdBu_r"].with_extremes(bad="#b0b0b0")
-    image = axes.imshow(
-        np.ma.masked_invalid(values), cmap=colours, vmin=-largest, vmax=largest, aspect="auto"
-    )
+    figure, axes = single(height)
+    drawn = heat(axes, values, limit=largest)
     across_step, down_step = (-(-count // _TICKS) for count in (len(names), len(table)))
     rotation = 0 if across == "head" else 90
     axes.set_xticks(
-        range(0, len(names), across_step), names[::across_step], rotation=rotation, fontsize=8
+        range(0, len(names), across_step), names[::across_step], rotation=rotation, fontsize=SMALL
     )
     layers = [str(layer) for layer in table.index]
-    axes.set_yticks(range(0, len(table), down_step), layers[::down_step], fontsize=8)
+    axes.set_yticks(range(0, len(table), down_step), layers[::down_step], fontsize=SMALL)
     axes.set(xlabel=across, ylabel="layer")
-    figure.colorbar(image, ax=axes, label=_LABELS[value], shrink=0.9)
+    scale(drawn, figure, _LABELS[value])
     return figure

@@ -1,7 +1,6 @@
 """Localization: how much each site carries, with intervals over prompts."""
 
 from dataclasses import dataclass, field
-from html import escape
 
 import pandas as pd
 import torch
@@ -15,6 +14,7 @@ from tl_steer.causal._experiment import Experiment
 from tl_steer.causal._intervals import intervals
 from tl_steer.causal._sites import Site
 from tl_steer.errors import DataError
+from tl_steer.page.html import result_html
 
 _SHOWN = 6
 # Of the size of the effects: below it a whole difference is rounding, and a share means nothing.
@@ -112,9 +112,7 @@ class Localization:
         return layer_effects(self)
 
     def _repr_html_(self) -> str:
-        head = repr(self).splitlines()[0]
-        table = self.ranking.head(2 * _SHOWN).to_html(float_format="{:.4g}".format, na_rep="–")
-        return f"<p>{escape(head)}</p>{table}"
+        return result_html(repr(self).splitlines()[0], self.ranking, most=2 * _SHOWN)
 
 
 def localization_of(

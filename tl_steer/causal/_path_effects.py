@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 
 import pandas as pd
 import torch
@@ -14,6 +13,7 @@ from tl_steer.arguments import checked
 from tl_steer.causal._intervals import intervals
 from tl_steer.directions import Direction
 from tl_steer.lens.hook_names import layer_of
+from tl_steer.page.html import result_html
 
 _PARTS = ("direct", "attention", "mlp")
 
@@ -80,8 +80,7 @@ class PathEffects:
         return path_figure(self)
 
     def _repr_html_(self) -> str:
-        table = self.summary.to_html(float_format="{:.4g}".format, na_rep="–")
-        return f"<p>{escape(repr(self).splitlines()[0])}</p>{table}"
+        return result_html(repr(self).splitlines()[0], self.summary)
 
 
 def path_effects_of(

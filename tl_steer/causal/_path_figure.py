@@ -6,7 +6,8 @@ from matplotlib.ticker import MaxNLocator
 
 from tl_steer.arguments import checked
 from tl_steer.causal._path_effects import PathEffects
-from tl_steer.drawing.plots import COLOURS, blank_figure, legend_above
+from tl_steer.drawing.canvas import blank_figure, legend_above
+from tl_steer.drawing.colours import COLOURS, GREY
 
 _WIDTH = 0.4
 
@@ -39,7 +40,7 @@ def path_figure(paths: PathEffects) -> Figure:
         linewidth=1.4,
     )
     sums.axhline(paths.direct, color=COLOURS[2], linewidth=1.2, linestyle="--", label="direct")
-    sums.axhline(paths.total, color="#6b6b6b", linewidth=1.2, linestyle=":", label="total")
+    sums.axhline(paths.total, color=GREY, linewidth=1.2, linestyle=":", label="total")
     for axes in (bars, sums):
         axes.axhline(0, color="black", linewidth=0.8)
     low, high = sums.get_ylim()

@@ -2,7 +2,6 @@
 
 import warnings
 from dataclasses import dataclass
-from html import escape
 
 import numpy as np
 import pandas as pd
@@ -17,6 +16,7 @@ from tl_steer.causal._activation_patching import activation_patching
 from tl_steer.causal._intervals import intervals, means, resampled
 from tl_steer.causal._localization import Localization
 from tl_steer.errors import SteerError
+from tl_steer.page.html import result_html
 
 _LISTED = 4
 
@@ -67,8 +67,7 @@ class Verification:
         return attribution_scatter(self)
 
     def _repr_html_(self) -> str:
-        table = self.frame.to_html(float_format="{:.4g}".format, na_rep="–")
-        return f"<p>{escape(repr(self))}</p>{table}"
+        return result_html(repr(self), self.frame)
 
 
 @checked

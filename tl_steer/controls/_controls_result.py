@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from html import escape
 
 import numpy as np
 import pandas as pd
@@ -11,8 +10,11 @@ from matplotlib.figure import Figure
 from tl_steer.arguments import checked
 from tl_steer.directions import AnyDirection
 from tl_steer.dosing import NEAR
-from tl_steer.drawing.plots import COLOURS, blank_figure, legend_above
+from tl_steer.drawing.canvas import blank_figure, legend_above, level
+from tl_steer.drawing.colours import COLOURS
+from tl_steer.drawing.words import drawable
 from tl_steer.generation import Generations
+from tl_steer.page.html import result_html
 from tl_steer.statistics import (
     Interval,
     holm,
@@ -97,7 +99,7 @@ class ControlsResult:
                     linewidth=1.8,
                     label=f"{kind} ({len(several[kind])})",
                 )
-        axes.axvline(0, color="black", linewidth=0.9, linestyle="--", label="no steering")
+        level(axes, 0, "no steering", upright=True)
         if np.isfinite([self.effect.low, self.effect.high]).all():
             axes.axvspan(self.effect.low, self.effect.high, color=COLOURS[1], alpha=0.15)
         axes.axvline(self.effect.estimate, color=COLOURS[1], linewidth=2.2, label="the direction")
@@ -117,7 +119,7 @@ class ControlsResult:
                     linestyle="none",
                 )
         footing = "equal dose" if self.kl is None else f"KL {self.kl:g} nats"
-        axes.set(xlabel=f"change of {self.judge} at {footing}", ylabel="directions")
+        axes.set(xlabel=f"change of {drawable(self.judge, 30)} at {footing}", ylabel="directions")
         legend_above(axes)
         return figure
 
@@ -139,9 +141,7 @@ class ControlsResult:
         return "\n".join(lines) + ")"
 
     def _repr_html_(self) -> str:
-        tables = (self.comparisons, self.frame.set_index(["kind", "name"]))
-        parts = [table.round(3).to_html(na_rep="–", max_rows=12) for table in tables]
-        return f"<pre>{escape(repr(self))}</pre>{''.join(parts)}"
+        return result_html(repr(self), self.comparisons, self.frame, most=12)
 
 
 def compared(

@@ -9,7 +9,7 @@ from pathlib import Path
 import platformdirs
 from filelock import FileLock
 
-from tl_steer.errors import AssetError
+from tl_steer.errors import AssetError, StorageError
 
 _logger = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ def build_once(target: Path, build: Callable[[Path], None]) -> Path:
             # Another process may have finished it while this one waited.
             if not target.is_dir():
                 _build_under_lock(target, partial, build)
-    except OSError as error:
+    except (OSError, StorageError) as error:
         raise AssetError(
             f"{target}: cannot be made ({error}). It must be in a folder that you may write to, "
             f"with space on the disk. Set {CACHE_VARIABLE} to such a folder, or free space there."

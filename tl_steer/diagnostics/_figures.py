@@ -2,12 +2,13 @@
 
 import numpy as np
 import pandas as pd
-from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 from tl_steer.arguments import checked
 from tl_steer.diagnostics._projected import Projected
-from tl_steer.drawing.plots import COLOURS, blank_figure, legend_above
+from tl_steer.drawing.canvas import SMALL, blank_figure, legend_above, single, titled
+from tl_steer.drawing.colours import COLOURS
+from tl_steer.drawing.maps import heat, scale, written_in
 from tl_steer.errors import DataError
 
 _NUMBERED = 10
@@ -48,14 +49,13 @@ def histogram(found: Projected, *, title: str, notes: str) -> Figure:
         fontsize=8.5,
         linespacing=1.5,
     )
-    figure.suptitle(title, fontsize=10, x=0.01, ha="left")
     legend_above(axes)
-    return figure
+    return titled(figure, title)
 
 
 @checked
 def similarity_heatmap(frame: pd.DataFrame, *, title: str = "") -> Figure:
-    """Cosines as colours, from -1 (blue) over 0 (white) to 1 (red); grey where there is none.
+    """Cosines as colours, from -1 (brown) over 0 (white) to 1 (violet); grey where there is none.
 
     Args:
         frame: Square, of `between_layers` or `between_estimators`.
@@ -66,24 +66,20 @@ def similarity_heatmap(frame: pd.DataFrame, *, title: str = "") -> Figure:
     """
     if frame.empty or len(frame) != len(frame.columns):
         raise DataError(f"Expected a square frame of cosines, got {frame.shape}.")
-    size = min(6.8, 3.2 + 0.25 * len(frame))
-    figure = Figure(figsize=(size + 1.2, size), layout="constrained")
-    axes = figure.add_subplot()
-    colours = colormaps["RdBu_r"].with_extremes(bad="#b0b0b0")
+    size = min(5.0, 2.8 + 0.2 * len(frame))
+    figure, axes = single(size)
     values = frame.to_numpy(dtype=float)
-    image = axes.imshow(np.ma.masked_invalid(values), cmap=colours, vmin=-1, vmax=1)
+    drawn = heat(axes, values, limit=1.0)
     step = -(-len(frame) // 16)
     ticks, names = range(0, len(frame), step), _short([str(name) for name in frame.columns])
-    axes.set_xticks(ticks, names[::step], rotation=90, fontsize=8)
-    axes.set_yticks(ticks, names[::step], fontsize=8)
+    axes.set_xticks(ticks, names[::step], rotation=90, fontsize=SMALL)
+    axes.set_yticks(ticks, names[::step], fontsize=SMALL)
     if len(frame) <= _NUMBERED:
         for (row, column), value in np.ndenumerate(values):
-            dark = "white" if abs(value) > 0.6 else "black"
             label = "–" if np.isnan(value) else f"{value:.2f}"
-            axes.text(column, row, label, ha="center", va="center", fontsize=8, color=dark)
-    figure.colorbar(image, ax=axes, label="cosine", shrink=0.8)
-    axes.set_title(title, fontsize=10, loc="left")
-    return figure
+            written_in(axes, column, row, label, share=0.0 if np.isnan(value) else value)
+    scale(drawn, figure, "cosine")
+    return titled(figure, title)
 
 
 def _short(names: list[str]) -> list[str]:

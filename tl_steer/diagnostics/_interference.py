@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
 import numpy as np
@@ -12,12 +11,15 @@ from matplotlib.figure import Figure
 from tl_steer.arguments import checked
 from tl_steer.diagnostics._figures import similarity_heatmap
 from tl_steer.directions import Direction
-from tl_steer.drawing.plots import COLOURS, blank_figure, legend_above
+from tl_steer.drawing.canvas import blank_figure, legend_above, level
+from tl_steer.drawing.colours import COLOURS
+from tl_steer.drawing.words import drawable
 from tl_steer.errors import DataError
 from tl_steer.generation import Sampling, compare
 from tl_steer.judges import Judge, require_judges
 from tl_steer.lens.protocol import SteerableModel, require_steerable
 from tl_steer.metrics import measure
+from tl_steer.page.html import result_html
 from tl_steer.steering import Steering, SteeringLike, as_steering
 
 _NONE, _ALL = "unsteered", "all together"
@@ -61,10 +63,13 @@ class Interference:
         ends = self.sums.loc[judge]
         for number, (column, colour) in enumerate((("sum", 0), ("together", 1))):
             at = len(rows) + 0.2 * (2 * number - 1)
-            axes.bar(at, ends[column], 0.38, color=COLOURS[colour], hatch="//", edgecolor="white")
-        axes.axhline(0, color="black", linewidth=0.8)
-        axes.set_xticks([*places, len(rows)], [*rows["intervention"], "sum | together"])
-        axes.set_ylabel(f"change of {judge}")
+            axes.bar(at, ends[column], 0.38, color=COLOURS[colour], alpha=0.5)
+        level(axes, 0)
+        axes.set_xticks(
+            [*places, len(rows)],
+            [*(drawable(name, 14) for name in rows["intervention"]), "sum | together"],
+        )
+        axes.set_ylabel(f"change of {drawable(judge, 30)}")
         legend_above(axes)
         return figure
 
@@ -82,9 +87,7 @@ class Interference:
         return "\n".join([f"Interference of {len(self.gram)} interventions", *lines])
 
     def _repr_html_(self) -> str:
-        tables = (self.sums, self.effects.set_index(["judge", "intervention"]), self.frame)
-        parts = [table.round(3).to_html(na_rep="–") for table in tables]
-        return f"<p>{escape(repr(self))}</p>{''.join(parts)}"
+        return result_html(repr(self), self.sums, self.effects, self.frame)
 
 
 @checked

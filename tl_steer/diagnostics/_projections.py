@@ -12,14 +12,12 @@ from tl_steer.errors import SteerError
 from tl_steer.lens.pieces import pieces
 from tl_steer.lens.protocol import SteerableModel, require_steerable
 from tl_steer.lens.tokens import tokenize
-from tl_steer.page.html import escaped
+from tl_steer.page.html import Piece, coloured_html
 
 # Blue and vermilion of Okabe and Ito, over whatever colour the page has: at this strength both
 # black and white letters keep a contrast of 4.5 to 1.
 _UP, _DOWN = "213,94,0", "0,114,178"
 _STRONGEST = 0.5
-_STRIP = "line-height:2;white-space:pre-wrap;overflow-wrap:anywhere;margin:.3em 0"
-_CAPTION = "font-size:.85em;opacity:.85;margin:.3em 0"
 
 
 @checked
@@ -57,23 +55,22 @@ class TokenProjections:
         return float(np.abs(values[1:] - self.around).max(initial=0)) or 1.0
 
     def _repr_html_(self) -> str:
-        tokens = zip(self.frame["token"], self.frame["projection"], strict=True)
-        strip = "".join(self._token(token, value) for token, value in tokens)
         low, high = self.around - self._reach, self.around + self._reach
-        legend = (
-            f"{_span(f' {low:.3g} and less ', _colour(-1))} "
-            f"{_span(f' {self.around:.3g} ', _colour(0))} "
-            f"{_span(f' {high:.3g} and more ', _colour(1))}"
-        )
+        scale = [
+            Piece(f" {low:.3g} and less ", _colour(-1)),
+            Piece(f" {self.around:.3g} ", _colour(0)),
+            Piece(f" {high:.3g} and more ", _colour(1)),
+        ]
+        strip = [
+            self._piece(token, value)
+            for token, value in zip(self.frame["token"], self.frame["projection"], strict=True)
+        ]
         where = f"h·v̂ at {self.hook_name}, {self.method}; point at a token for its number."
-        return (
-            f'<div><p style="{_CAPTION}">{escaped(where)}<br>{legend}</p>'
-            f'<p dir="auto" style="{_STRIP}">{strip}</p></div>'
-        )
+        return coloured_html(where, scale, strip)
 
-    def _token(self, token: str, value: float) -> str:
-        title = f"{token.strip() or repr(token)}: {value:.4g}"
-        return _span(token, _colour((value - self.around) / self._reach), title)
+    def _piece(self, token: str, value: float) -> Piece:
+        tip = f"{token.strip() or repr(token)}: {value:.4g}"
+        return Piece(token, _colour((value - self.around) / self._reach), tip)
 
 
 @checked
@@ -129,11 +126,3 @@ def token_projections(
 def _colour(strength: float) -> str:
     alpha = min(abs(strength), 1) * _STRONGEST
     return f"rgba({_UP if strength > 0 else _DOWN},{alpha:.2f})"
-
-
-def _span(text: str, colour: str, title: str = "") -> str:
-    tip = f' title="{escaped(title)}"' if title else ""
-    return (
-        f'<span{tip} style="background:{colour};border-radius:.2em;padding:.15em 0">'
-        f"{escaped(text)}</span>"
-    )

@@ -5,7 +5,8 @@ from matplotlib.figure import Figure
 from sklearn.metrics import auc
 
 from tl_steer.arguments import checked
-from tl_steer.drawing.plots import COLOURS, blank_figure, legend_above
+from tl_steer.drawing.canvas import blank_figure, legend_above
+from tl_steer.drawing.colours import COLOURS, GREY
 from tl_steer.scopes import Threshold
 
 
@@ -21,7 +22,7 @@ def roc_figure(threshold: Threshold) -> Figure:
     curve = threshold.curve
     area = float(auc(curve["false_fires"], curve["hits"]))
     figure, (axes,) = blank_figure(3.8, 1)
-    axes.plot([0, 1], [0, 1], color="#6b6b6b", linewidth=0.9, linestyle="--", label="chance")
+    axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.9, linestyle="--", label="chance")
     axes.step(
         curve["false_fires"],
         curve["hits"],

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from html import escape
 from math import isnan
 
 from tl_steer.arguments import Index, Measured, Share, checked
+from tl_steer.page.html import result_html
 
 
 class Decision(StrEnum):
@@ -83,11 +83,8 @@ class Verdict:
         return f"{self.hook_name}: {self.decision} ({self.score:.2f}). " + " ".join(self.reasons)
 
     def _repr_html_(self) -> str:
-        reasons = "".join(f"<li>{escape(reason)}</li>" for reason in self.reasons)
-        return (
-            f"<p><b>{escape(self.decision)}</b> ({self.score:.2f}): {escape(self.hook_name)}</p>"
-            f"<ul>{reasons}</ul>"
-        )
+        said = f"{self.decision} ({self.score:.2f}): {self.hook_name}"
+        return result_html(said, points=self.reasons)
 
 
 def verdict(hook_name: str, seen: Evidence, thresholds: Thresholds) -> Verdict:

@@ -1,9 +1,10 @@
 """Directions: one for each hook point, looked up by its name or by its layer."""
 
 from collections.abc import Iterator, Mapping
-from html import escape
 from pathlib import Path
 from typing import Annotated, Any, overload
+
+import pandas as pd
 
 from tl_steer.arguments import Words, checked, means
 from tl_steer.directions._direction import Direction
@@ -14,6 +15,7 @@ from tl_steer.frozen import FrozenDict
 from tl_steer.lens.hook_names import site_of
 from tl_steer.lens.places import Place, number_of, picked
 from tl_steer.lens.protocol import SteerableModel
+from tl_steer.page.html import result_html
 
 _SHOWN = 8
 _ABSENT = "no direction was read there"
@@ -142,12 +144,15 @@ class Directions(Mapping[str, Direction]):
         return "\n".join([f"Directions of {len(self)} hook points", *several])
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td>{escape(d.hook_name)}</td><td>{escape(d.provenance.method)}</td>"
-            f"<td>{d.norm:.3g}</td><td>{d.dose() if d.scale else 0:.1%}</td></tr>"
-            for d in self._by_name.values()
+        several = list(self._by_name.values())
+        frame = pd.DataFrame(
+            {
+                "hook point": [each.hook_name for each in several],
+                "method": [each.provenance.method for each in several],
+                "norm": [each.norm for each in several],
+                "of the activations": [
+                    f"{each.dose():.1%}" if each.scale else "–" for each in several
+                ],
+            }
         )
-        return (
-            "<table><tr><th>hook point</th><th>method</th><th>norm</th>"
-            f"<th>of the activations</th></tr>{rows}</table>"
-        )
+        return result_html(repr(self), frame, most=60)

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 
 import pandas as pd
 import torch
@@ -14,11 +13,13 @@ from torch import Tensor
 from tl_steer.arguments import Count, checked
 from tl_steer.causal import LogitDifference
 from tl_steer.directions import Direction
-from tl_steer.drawing.plots import COLOURS, blank_figure, legend_above
+from tl_steer.drawing.canvas import blank_figure, legend_above, level, titled
+from tl_steer.drawing.colours import COLOURS
 from tl_steer.errors import SteerError
 from tl_steer.interventions import Add
 from tl_steer.lens.protocol import SteerableModel
 from tl_steer.lens.tokens import Chat
+from tl_steer.page.html import result_html
 from tl_steer.robustness import Answers, PromptMetric, RowMask, each_of, narrowed
 from tl_steer.scopes import Scope, everywhere
 from tl_steer.shapes import Rows
@@ -66,7 +67,7 @@ class DosesToFlip:
             margins.plot(rows["dose"], rows["margin"], color=COLOURS[0], alpha=0.45, linewidth=1)
         middle = self.curve.groupby("dose")["margin"].median()
         margins.plot(middle.index, middle, color=COLOURS[1], linewidth=2, label="median")
-        margins.axhline(0, color="black", linewidth=0.9, linestyle="--", label="the answer flips")
+        level(margins, 0, "the answer flips")
         doses = sorted(each for each in self.held["dose"] if math.isfinite(each))
         shares = [(number + 1) / len(self.held) for number in range(len(doses))]
         share.step(
@@ -79,7 +80,10 @@ class DosesToFlip:
         margins.set(ylabel="logit(other) − logit(answer)")
         share.set(xlabel="relative dose", ylabel="share flipped", ylim=(-0.02, 1.02))
         legend_above(margins)
-        return figure
+        return titled(
+            figure,
+            f"{len(doses)} of {len(self.held)} answers flip up to a relative dose of {self.most:g}",
+        )
 
     def __repr__(self) -> str:
         """The result in words."""
@@ -91,7 +95,7 @@ class DosesToFlip:
         )
 
     def _repr_html_(self) -> str:
-        return f"<p>{escape(repr(self))}</p>{self.frame.round(3).to_html(max_rows=24)}"
+        return result_html(repr(self), self.frame)
 
 
 @checked

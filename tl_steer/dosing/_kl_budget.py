@@ -27,6 +27,7 @@ from tl_steer.lens.forward import run_logits
 from tl_steer.lens.paths import host_for
 from tl_steer.lens.protocol import Host, SteerableModel, device_of, dtype_of, require_steerable
 from tl_steer.lens.tokens import Chat, TokenIds, check_lengths, pad, pad_id, tokenize
+from tl_steer.page.html import result_html
 from tl_steer.scopes import Scope, everywhere
 from tl_steer.shapes import Rows
 from tl_steer.statistics import kl_divergence
@@ -70,8 +71,7 @@ class StrengthsWithinKL:
         )
 
     def _repr_html_(self) -> str:
-        table: str = self.frame.to_html(max_rows=12)
-        return table
+        return result_html(repr(self), self.frame, most=12)
 
 
 def _instead(came: object) -> str:

@@ -12,7 +12,7 @@ from tl_steer.directions import AnyDirection
 from tl_steer.errors import SteerError
 from tl_steer.experiments._constraints import Constraints
 from tl_steer.experiments._sweep_result import SweepResult
-from tl_steer.page.html import escaped
+from tl_steer.page.html import result_html
 from tl_steer.scopes import Scope
 from tl_steer.steering import Steering, along
 
@@ -148,12 +148,12 @@ class Calibration:
 
     def _repr_html_(self) -> str:
         columns = [*_SHOWN[:3], self.judge, *_SHOWN[3:]]
-        parts = [f"<pre>{escaped(repr(self))}</pre>"]
-        for name, frame in (("test", self.test), ("validation", self.curve)):
-            if frame is not None:
-                table = frame[columns].round(3)
-                parts.append(f"<p>{name}</p>{table.to_html(index=False, max_rows=12, na_rep='–')}")
-        return "".join(parts)
+        frames = [
+            frame[columns].assign(prompts=name)
+            for name, frame in (("test", self.test), ("validation", self.curve))
+            if frame is not None
+        ]
+        return result_html(repr(self), *frames, most=12)
 
 
 def _plural(word: str, number: int) -> str:

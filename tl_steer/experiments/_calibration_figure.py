@@ -5,8 +5,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tl_steer.controls import NONE
-from tl_steer.drawing.drawing import GREY, PALE, drawable, legend_outside, looks
-from tl_steer.drawing.plots import blank_figure, ratio_ticks
+from tl_steer.drawing.canvas import blank_figure, legend_outside, ratio_ticks
+from tl_steer.drawing.colours import GREY, PALE, looks
+from tl_steer.drawing.words import drawable
 from tl_steer.experiments._calibration import OperatingPoint
 from tl_steer.reports import require
 

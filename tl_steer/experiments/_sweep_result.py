@@ -13,7 +13,9 @@ from matplotlib.figure import Figure
 from tl_steer.arguments import Confidence, came, checked
 from tl_steer.errors import DataError
 from tl_steer.experiments._store import keep_frame, kept_frame
+from tl_steer.files.writing import made
 from tl_steer.metrics import distinct_n, repetition
+from tl_steer.page.html import result_html
 from tl_steer.statistics import mean_interval, prompts_of
 
 SETTINGS = ("direction", "hook_name", "layer", "strength", "dose", "scope", "prompts", "seed")
@@ -74,9 +76,12 @@ class SweepResult:
         return SweepResult(kept.reset_index(drop=True), self.judges, self.confidence)
 
     def save(self, folder: str | Path) -> Path:
-        """Write ``texts.parquet`` and ``cells.parquet`` into a folder."""
-        to = Path(folder)
-        to.mkdir(parents=True, exist_ok=True)
+        """Write ``texts.parquet`` and ``cells.parquet`` into a folder.
+
+        Raises:
+            StorageError: When it cannot be written to.
+        """
+        to = made(Path(folder))
         for name, frame in zip(_FILES, (self.texts, self.cells), strict=True):
             keep_frame(frame, to / name, key=name)
         return to
@@ -150,7 +155,7 @@ class SweepResult:
         return dose_effect_curves(self.cells, judge)
 
     def _repr_html_(self) -> str:
-        return f"<p>{self!r}</p>{self.cells.to_html(max_rows=12, index=False, escape=True)}"
+        return result_html(repr(self), self.cells, most=12)
 
 
 def _perplexity(part: pd.DataFrame, suffix: str) -> float:

@@ -20,6 +20,7 @@ from tl_steer.errors import DataError, FileError, StorageError
 from tl_steer.files.json_files import parsed_object
 from tl_steer.files.opening import read_text, reading
 from tl_steer.files.tensors import read_tensors
+from tl_steer.files.writing import utf8, write_all
 from tl_steer.judges._judges import checked_texts
 
 _logger = logging.getLogger(__name__)
@@ -195,9 +196,9 @@ def save_judge(judge: SentimentJudge, folder: Path) -> None:
         "coefficients": judge.classifier.coef_[0],
         "intercept": judge.classifier.intercept_,
     }
-    (folder / _SETTINGS_FILE).write_text(json.dumps(settings), encoding="utf-8")
-    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    (folder / _WEIGHTS_FILE).write_bytes(save(contiguous))
+    weights = save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+    files = {_WEIGHTS_FILE: weights, _SETTINGS_FILE: utf8(json.dumps(settings))}
+    write_all({folder / name: data for name, data in files.items()})
 
 
 def load_judge(folder: Path) -> SentimentJudge:

@@ -1,7 +1,6 @@
 """The steerability curve: what a strength does, how evenly, and where it backfires."""
 
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
 import numpy as np
@@ -12,9 +11,12 @@ from numpy import ndarray
 from scipy import stats
 
 from tl_steer.arguments import Confidence, Count, Measured, Seed, checked
-from tl_steer.drawing.plots import COLOURS, blank_figure, legend_above
+from tl_steer.drawing.canvas import blank_figure, legend_above, titled
+from tl_steer.drawing.colours import COLOURS, PALE
+from tl_steer.drawing.words import drawable
 from tl_steer.errors import DataError, NonFiniteError
 from tl_steer.metrics._share import share_interval
+from tl_steer.page.html import result_html
 from tl_steer.statistics import DRAWS, Interval
 
 Values = Float[ndarray, "prompt strength"]
@@ -69,7 +71,7 @@ class Steerability:
             axes.plot(
                 strengths,
                 row.to_numpy(),
-                color=COLOURS[1] if number in wrong else "#b0b0b0",
+                color=COLOURS[1] if number in wrong else PALE,
                 linestyle="--" if number in wrong else "-",
                 linewidth=0.8,
                 label="" if name in labelled else name,
@@ -79,9 +81,14 @@ class Steerability:
             strengths, self.curve["low"], self.curve["high"], color=COLOURS[0], alpha=0.2
         )
         axes.plot(strengths, self.curve["mean"], color=COLOURS[0], marker="o", label="mean")
-        axes.set(xlabel="strength", ylabel=self.value)
+        axes.set(xlabel="strength", ylabel=drawable(self.value, 34))
         legend_above(axes)
-        return figure
+        share = self.anti_steerable.estimate
+        return titled(
+            figure,
+            f"{self.value} moves by {self.slope.estimate:+.3g} per unit of strength; "
+            f"{share:.0%} of prompts move the other way",
+        )
 
     def __repr__(self) -> str:
         """Slope, linearity, and how many prompts move the wrong way."""
@@ -93,8 +100,7 @@ class Steerability:
         )
 
     def _repr_html_(self) -> str:
-        table = self.curve.to_html(index=False, float_format="{:.4g}".format, na_rep="–")
-        return f"<p>{escape(repr(self))}</p>{table}"
+        return result_html(repr(self), self.curve)
 
 
 @checked

@@ -1,1 +1,1 @@
-"""HTML: tables, pictures and whole reports, readable in light and dark."""
+"""Pages: what is shown as HTML, readable in light and dark, and as Markdown."""

@@ -1,20 +1,84 @@
-"""Texts side by side, as HTML that any notebook or page can hold."""
+"""HTML that needs no other file, no script and no network: tables, results, whole pages."""
 
 import re
 from collections.abc import Mapping, Sequence
-from html import escape
+from dataclasses import dataclass
+
+import pandas as pd
+from markupsafe import Markup, escape
 
 from tl_steer.errors import DataError
+from tl_steer.files.characters import printable
+from tl_steer.page.numbers import columns_of, texts_of
+from tl_steer.page.sections import Section
+from tl_steer.page.templates import html_of, part
 
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
-_RULE = "1px solid rgba(128, 128, 128, .35)"
-# Written on every cell: notebooks drop style sheets, and align table cells to the right.
-_CELL = (
-    f"text-align:left;vertical-align:top;padding:.4em .7em;border-bottom:{_RULE};"
-    "white-space:pre-wrap;overflow-wrap:break-word;min-width:7em"
-)
-_TABLE = "border-collapse:collapse;width:100%;font-size:.95em"
-_CAPTION = "text-align:left;font-weight:600;padding:.4em .7em;caption-side:top"
+
+def page_html(title: str, sections: Sequence[Section]) -> str:
+    """A page that needs no other file, no script and no network, and that prints.
+
+    All texts are escaped. The page follows the reader's light or dark setting.
+
+    Args:
+        title: The heading.
+        sections: In order.
+
+    Returns:
+        The page, to be written as UTF-8.
+
+    Raises:
+        DataError: A text that is to stand beside others is none.
+    """
+    return html_of(
+        "page/page.html",
+        title=title,
+        sections=sections,
+        style=Markup(part("page/page.css")),
+        inline=_inline,
+        columns_of=columns_of,
+        texts_of=texts_of,
+    )
+
+
+def result_html(
+    said: str, *frames: pd.DataFrame, points: Sequence[str] = (), most: int = 24
+) -> str:
+    """What a result says of itself and its tables, for a notebook.
+
+    Args:
+        said: In words; line breaks stay.
+        frames: Numbers.
+        points: A list of sentences below the words.
+        most: Rows that are shown of a table; of a longer one, how many there are.
+    """
+    tables = [
+        {"columns": columns_of(frame.head(most)), "more": max(len(frame) - most, 0)}
+        for frame in frames
+    ]
+    return html_of("page/result.html", said=said, points=points, tables=tables)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A piece of text on a colour."""
+
+    text: str
+    colour: str
+    """As a style sheet has it."""
+
+    tip: str = ""
+    """What is shown where the pointer rests on it."""
+
+
+def coloured_html(caption: str, scale: Sequence[Piece], strip: Sequence[Piece]) -> str:
+    """A text whose pieces are coloured, below a caption and a scale of the colours.
+
+    Args:
+        caption: One line.
+        scale: What the colours mean.
+        strip: The text; nothing stands between two pieces.
+    """
+    return html_of("page/coloured.html", caption=caption, scale=scale, strip=strip).strip()
 
 
 def table_html(columns: Mapping[str, Sequence[str]], *, caption: str) -> str:
@@ -38,19 +102,7 @@ def table_html(columns: Mapping[str, Sequence[str]], *, caption: str) -> str:
     lengths = {name: len(texts) for name, texts in columns.items()}
     if len(set(lengths.values())) > 1:
         raise DataError(f"the columns differ in length: {lengths}. Each row needs a text in each.")
-    rows = zip(*columns.values(), strict=True)
-    head = "".join(f'<th scope="col" style="{_CELL}">{escaped(name)}</th>' for name in columns)
-    body = "\n".join(f"<tr>{''.join(_cell(text) for text in row)}</tr>" for row in rows)
-    title = f'<caption style="{_CAPTION}">{escaped(caption)}</caption>' if caption else ""
-    return (
-        f'<table style="{_TABLE}">{title}\n<thead><tr>{head}</tr></thead>\n'
-        f"<tbody>\n{body}\n</tbody></table>"
-    )
-
-
-def printable(text: str) -> str:
-    """Replace control characters and lone surrogates, which no file or page can show."""
-    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+    return html_of("page/texts.html", columns=columns, caption=caption)
 
 
 def escaped(text: str) -> str:
@@ -59,9 +111,9 @@ def escaped(text: str) -> str:
     Control characters and lone surrogates, which a file in UTF-8 or a parser would refuse, become
     the replacement character; line breaks and tabs stay.
     """
-    return escape(printable(text), quote=True)
+    return str(escape(printable(text)))
 
 
-def _cell(text: str) -> str:
-    # A right-to-left text sets its own direction and leaves that of its neighbours alone.
-    return f'<td dir="auto" style="{_CELL}">{escaped(text)}</td>'
+def _inline(svg: str) -> Markup:
+    """A picture within a page, where the names of the languages are known."""
+    return Markup(re.sub(r' xmlns(:\w+)?="[^"]*"', "", svg, count=2))

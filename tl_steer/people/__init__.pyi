@@ -1,7 +1,6 @@
 """What the room has for users, in `__all__`, and for other rooms; loaded when first used."""
 
 from ._agreement import Agreement
-from ._cells import guarded as guarded, unguarded as unguarded
 from ._question import Question
 from ._ratings import Ratings
 from ._read_back import read_ratings

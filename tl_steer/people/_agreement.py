@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from html import escape
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -10,6 +9,7 @@ import pandas as pd
 
 from tl_steer.arguments import checked
 from tl_steer.errors import DataError, SteerError, to_install
+from tl_steer.page.html import result_html
 from tl_steer.statistics import Interval
 
 Level = Literal["nominal", "ordinal", "interval"]
@@ -54,8 +54,7 @@ class Agreement:
         return "\n".join(lines) + ")"
 
     def _repr_html_(self) -> str:
-        table = self.consistency.round(3).to_html(na_rep="–")
-        return f"<pre>{escape(repr(self))}</pre>{table}"
+        return result_html(repr(self), self.consistency)
 
 
 def agreement(

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tl_steer.errors import StorageError
+from tl_steer.files.csv_cells import MARK, unguarded
 from tl_steer.files.csv_files import SEPARATORS, Record, records
 from tl_steer.files.opening import read_bytes, require_no_zeros
-from tl_steer.people._cells import MARK, unguarded
 
 
 @dataclass(frozen=True)

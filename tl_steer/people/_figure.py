@@ -5,7 +5,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tl_steer.drawing.plots import COLOURS, blank_figure
+from tl_steer.drawing.canvas import blank_figure, level, titled
+from tl_steer.drawing.colours import COLOURS
+from tl_steer.drawing.words import drawable
 from tl_steer.people._question import Question
 
 _ROW = 0.42  # inches a condition
@@ -31,10 +33,9 @@ def rating_figure(summary: pd.DataFrame, texts: pd.DataFrame, question: Question
     margin = 0.06 * (high - low)
     axes.set(xlim=(low - margin, high + margin), xlabel=f"{low} to {high}")
     if question.low_label and question.high_label:
-        axes.set(xlabel=f"{low} = {question.low_label}, {high} = {question.high_label}")
+        axes.set(xlabel=drawable(f"{low} = {question.low_label}, {high} = {question.high_label}"))
     axes.set_xticks(range(low, high + 1))
-    _heading(axes, question)
-    return figure
+    return titled(figure, question.text)
 
 
 def preference_figure(summary: pd.DataFrame, question: Question) -> Figure:
@@ -45,23 +46,17 @@ def preference_figure(summary: pd.DataFrame, question: Question) -> Figure:
         question: What was asked.
     """
     figure, (axes,) = blank_figure(1.1 + _ROW * len(summary), 1)
-    axes.axvline(0.5, color="#6b6b6b", linewidth=0.9, linestyle="--", zorder=1)
+    level(axes, 0.5, upright=True)
     _intervals(axes, summary, "preferred")
     axes.set(xlim=(-0.03, 1.03), xlabel="share of pairs in which it was preferred")
-    _heading(axes, question)
-    return figure
+    return titled(figure, question.text)
 
 
 def _intervals(axes: Axes, summary: pd.DataFrame, column: str) -> None:
     height = np.arange(len(summary))
     axes.hlines(height, summary["low"], summary["high"], color=COLOURS[1], linewidth=2.4)
     axes.plot(summary[column], height, "o", color=COLOURS[1], markersize=7)
-    axes.set_yticks(height, [str(name) for name in summary.index])
+    axes.set_yticks(height, [drawable(str(name), 24) for name in summary.index])
     axes.set_ylim(len(summary) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
     axes.grid(visible=False, axis="y")
-
-
-def _heading(axes: Axes, question: Question) -> None:
-    # Dollar signs would be read as formulas.
-    axes.set_title(question.text, fontsize=9.5, loc="left", wrap=True, parse_math=False)

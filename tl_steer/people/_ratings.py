@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from html import escape
 
 import pandas as pd
 from matplotlib.figure import Figure
 
 from tl_steer.arguments import Confidence, Count, Seed, checked
 from tl_steer.generation import Generations
+from tl_steer.page.html import result_html
 from tl_steer.people._agreement import Agreement, Level, agreement
 from tl_steer.people._beside import beside
 from tl_steer.people._figure import preference_figure, rating_figure
@@ -165,6 +165,4 @@ class Ratings:
         )
 
     def _repr_html_(self) -> str:
-        if not len(self):
-            return f"<pre>{escape(repr(self))}</pre>"
-        return f"<pre>{escape(repr(self))}</pre>{self.summary().round(3).to_html(na_rep='–')}"
+        return result_html(repr(self), *([self.summary()] if len(self) else []))

@@ -8,8 +8,8 @@ import pandas as pd
 
 from tl_steer.arguments import checked
 from tl_steer.errors import StorageError
-from tl_steer.files.writing import write_whole
-from tl_steer.people._cells import csv_text
+from tl_steer.files.csv_cells import csv_text
+from tl_steer.files.writing import made, utf8, write_all
 from tl_steer.people._question import Question
 
 ASKED = ["question", "kind", "low", "high", "low_label", "high_label"]
@@ -63,8 +63,8 @@ def save_sheet(
     heads = ["sheet", *key, *ASKED]
     content = csv_text(heads, ([sheet, *row, *asked] for row in key.itertuples(index=False)))
     target = folder / "key.csv"
+    made(folder)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         there = target.read_bytes() if target.exists() else None
     except OSError as error:
         raise StorageError(f"{folder}: cannot write there: {error.strerror}.") from error
@@ -73,6 +73,5 @@ def save_sheet(
             f"{target} is the key of another sheet, without which its ratings cannot be read. Take "
             "another folder, or write overwrite=True."
         )
-    for name, text in {"key.csv": content, **pages}.items():
-        write_whole(folder / name, text.encode("utf-8"))
+    write_all({folder / name: utf8(text) for name, text in {"key.csv": content, **pages}.items()})
     return SavedSheet(folder / "form.html", folder / "sheet.csv", target)

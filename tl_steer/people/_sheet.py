@@ -10,9 +10,10 @@ import pandas as pd
 from tl_steer.arguments import Count, Seed, checked
 from tl_steer.data import frame_columns
 from tl_steer.errors import DataError
+from tl_steer.files.characters import printable
+from tl_steer.files.csv_cells import csv_text
 from tl_steer.generation import Generations
-from tl_steer.page.html import printable, table_html
-from tl_steer.people._cells import csv_text
+from tl_steer.page.html import table_html
 from tl_steer.people._drawing import draw_pairs, draw_singles, lot, name_of
 from tl_steer.people._form import form_html
 from tl_steer.people._question import Kind, Question

@@ -1,9 +1,10 @@
-"""What a dose does, and what it costs: pictures of a sweep, pure functions from its cells.
+"""What a dose does: a picture of a sweep, a pure function from its cells.
 
 No figure belongs to pyplot. Colours are those of Okabe and Ito, each line has a marker of its own,
 and controls are grey.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,25 +14,26 @@ from matplotlib.figure import Figure
 
 from tl_steer.arguments import checked
 from tl_steer.controls import INSTRUCTION, NONE, ORTHOGONAL, RANDOM, SHUFFLED
-from tl_steer.drawing.drawing import (
-    GREY,
-    PALE,
-    drawable,
-    legend_outside,
-    looks,
-    panels,
-    plain_log_axis,
-)
+from tl_steer.drawing.canvas import SMALL, legend_outside, panels, titled
+from tl_steer.drawing.colours import GREY, GRID, PALE, looks
+from tl_steer.drawing.words import drawable
 from tl_steer.errors import DataError
 from tl_steer.reports._averages import averaged, unsteered
 
 _DASHES = {RANDOM: "-", SHUFFLED: "--", ORTHOGONAL: ":"}
-_LONGEST = 34  # letters of a name in a legend
+LONGEST = 34
+"""Letters of a name in a legend."""
+
+_MOST_PANELS = 12
 
 
 @checked
-def dose_effect_curves(cells: pd.DataFrame, judge: str) -> Figure:
+def dose_effect_curves(cells: pd.DataFrame, judge: str, *, title: str = "") -> Figure:
     """The judge's mean score against the relative dose; a line a direction, a panel a hook point.
+
+    Intervals that would hide one another stand apart: of several directions, each has a panel of
+    its own at each hook point, where the others are faint. Where these would be more than twelve
+    panels, no interval is drawn.
 
     Each line passes through the level without steering at dose 0, for strength 0 is nothing. Grey
     lines are controls, and the grey band reaches from the lowest to the highest of the random
@@ -42,6 +44,7 @@ def dose_effect_curves(cells: pd.DataFrame, judge: str) -> Figure:
         cells: As in ``SweepResult.cells``.
         judge: The column of its mean scores; the shaded interval is that of ``<judge>_low`` and
             ``<judge>_high``.
+        title: What the picture shows, in a sentence.
 
     Raises:
         DataError: The frame is empty, lacks a column, or has no setting with a direction.
@@ -53,122 +56,45 @@ def dose_effect_curves(cells: pd.DataFrame, judge: str) -> Figure:
         raise DataError("there is no direction in the cells, so that no curve can be drawn.")
     hook_names = list(steered.sort_values("layer", kind="stable")["hook_name"].unique())
     lines = named_series(steered)
-    figure, several = panels(len(hook_names), columns=2, height=3.1 if len(hook_names) < 2 else 2.5)
-    for axes, hook_name in zip(several, hook_names, strict=True):
-        own = steered[steered["hook_name"] == hook_name]
-        _control_curves(axes, own, level)
+    shown = _panels(hook_names, lines)
+    figure, several = panels(len(shown), columns=2, height=3.1 if len(shown) < 2 else 2.0)
+    asked = settings.loc[settings["kind"] == INSTRUCTION, "score"]
+    for axes, (hook_name, banded) in zip(several, shown, strict=True):
+        _control_curves(axes, steered[steered["hook_name"] == hook_name], level)
         for number, (name, rows) in enumerate(lines):
             here = rows[rows["hook_name"] == hook_name]
             if len(here):
-                _curve(axes, _through_zero(here, level), name, looks(number))
+                band = banded == name or len(lines) == 1
+                faint = banded is not None and not band
+                _curve(axes, _through_zero(here, level), name, looks(number), band, faint)
         if np.isfinite(level):
             axes.axhline(level, color="black", linewidth=1, linestyle="--", label="no steering")
-        asked = settings.loc[settings["kind"] == INSTRUCTION, "score"]
         if len(asked):
             axes.axhline(
                 float(asked.mean()), color=GREY, linewidth=1.2, linestyle="-.", label="instruction"
             )
-        axes.set_title(drawable(str(hook_name), 42), fontsize=9, loc="left")
-    figure.supxlabel("relative dose ‖αv‖ / ‖h‖, signed", fontsize=9.5)
-    figure.supylabel(f"{drawable(judge, _LONGEST)}, mean score", fontsize=9.5)
+        named = [drawable(str(hook_name), 36)] * (len(hook_names) > 1 or banded is None)
+        heading = [*([banded] if banded else []), *named]
+        axes.set_title("\n".join(heading), fontsize=SMALL, loc="left")
+    figure.supxlabel("relative dose ‖αv‖ / ‖h‖, signed", fontsize=10)
+    figure.supylabel(f"{drawable(judge, LONGEST)}, mean score", fontsize=10)
     legend_outside(figure, several)
-    return figure
+    return titled(figure, title)
 
 
-@checked
-def pareto(cells: pd.DataFrame, judge: str, *, higher: bool = True) -> pd.DataFrame:
-    """The settings that no other one beats: none with as much effect has a lower perplexity.
-
-    Settings that do less than no steering does have no place on it, however cheap.
-
-    Args:
-        cells: As in ``SweepResult.cells``; controls are left out, no steering takes part.
-        judge: The column of its mean scores.
-        higher: Whether more of the judge's score is wanted, or less.
-
-    Returns:
-        Rows as from :func:`~tl_steer.reports._averages.averaged`, by rising perplexity.
-
-    Raises:
-        DataError: The frame is empty, lacks a column, or has no setting with a score and a finite
-            perplexity.
-    """
-    settings = _measured(averaged(cells, judge))
-    own = settings[settings["kind"].isin(["direction", NONE])]
-    return _front(own, higher=higher).reset_index(drop=True)
-
-
-@checked
-def pareto_front(
-    cells: pd.DataFrame, judge: str, *, limit: float | None = 1.5, title: str = ""
-) -> Figure:
-    """Effect against cost: each setting's mean score and perplexity, and what no other one beats.
-
-    A filled marker is a positive dose, a hollow one a negative dose; the black line is the front
-    towards higher scores, the dashed one, drawn where there are negative doses, that towards lower
-    scores. Grey points are controls: where they reach a front, it shows nothing.
-
-    Args:
-        cells: As in ``SweepResult.cells``.
-        judge: The column of its mean scores.
-        limit: The highest perplexity that is accepted, as a ratio to that of unsteered text; a
-            vertical line, or None for none.
-        title: Above the panel.
-
-    Raises:
-        DataError: As :func:`pareto`.
-    """
-    settings = averaged(cells, judge)
-    drawn = _measured(settings)
-    figure, several = panels(1, columns=1, height=3.7)
-    axes = several[0]
-    for place, (kind, marker) in enumerate(((RANDOM, "."), (SHUFFLED, "x"), (ORTHOGONAL, "+"))):
-        rows = drawn[drawn["kind"] == kind]
-        if len(rows):
-            label = f"{kind} ({rows['direction'].nunique()})"
-            axes.plot(
-                rows["perplexity"],
-                rows["score"],
-                marker,
-                color=(PALE, GREY, GREY)[place],
-                markersize=5,
-                label=label,
-                zorder=1,
-            )
-    own = drawn[drawn["kind"] == "direction"]
-    # By all settings, so that a direction looks the same here as among the curves.
-    for number, (name, rows) in enumerate(named_series(settings)):
-        _points(axes, rows.loc[rows.index.intersection(drawn.index)], name, number)
-    _fronts(axes, drawn)
-    if (own["dose"] < 0).any():
-        axes.plot([], [], "o", color=GREY, fillstyle="none", label="hollow: negative dose")
-    for kind, marker in ((NONE, "*"), (INSTRUCTION, "X")):
-        rows = drawn[drawn["kind"] == kind]
-        if len(rows):
-            label = "no steering" if kind == NONE else kind
-            axes.plot(
-                [rows["perplexity"].mean()],
-                [rows["score"].mean()],
-                marker,
-                color="black",
-                markersize=11 if kind == NONE else 8,
-                label=label,
-                zorder=5,
-                linestyle="none",
-            )
-    base = unsteered(drawn, "perplexity")
-    if limit is not None and np.isfinite(base):
-        axes.axvline(
-            base * limit, color=GREY, linewidth=1, linestyle=":", label=f"limit, {limit:g}×"
-        )
-    plain_log_axis(axes)
-    lost = len(settings) - len(drawn)
-    note = f"; {lost} settings without a finite one are not drawn" if lost else ""
-    axes.set_xlabel(f"perplexity under the unsteered model{note}")
-    axes.set_ylabel(f"{drawable(judge, _LONGEST)}, mean score")
-    axes.set_title(drawable(title, 80), fontsize=9, loc="left")
-    legend_outside(figure, several)
-    return figure
+def _panels(
+    hook_names: Sequence[str], lines: Sequence[tuple[str, pd.DataFrame]]
+) -> list[tuple[str, str | None]]:
+    """Hook points, and whose band is drawn there: that of one direction a panel, or of none."""
+    each = [
+        (hook_name, name)
+        for hook_name in hook_names
+        for name, rows in lines
+        if hook_name in set(rows["hook_name"])
+    ]
+    if len(lines) > 1 and len(each) <= _MOST_PANELS:
+        return list(each)
+    return [(hook_name, None) for hook_name in hook_names]
 
 
 def named_series(settings: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
@@ -181,7 +107,7 @@ def named_series(settings: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     by = ["direction", "scope"] if own["scope"].nunique() > 1 else ["direction"]
     found: list[tuple[str, pd.DataFrame]] = []
     for parts, rows in own.groupby(by, sort=False):
-        label = drawable(", ".join(str(part) for part in parts), _LONGEST)
+        label = drawable(", ".join(str(part) for part in parts), LONGEST)
         # Two long names may begin alike.
         alike = sum(other.startswith(label) for other, _ in found)
         found.append((f"{label} ({alike + 1})" if alike else label, rows))
@@ -197,12 +123,17 @@ def _through_zero(rows: pd.DataFrame, level: float) -> pd.DataFrame:
     return rows.sort_values("dose")
 
 
-def _curve(axes: Axes, rows: pd.DataFrame, name: str, look: dict[str, Any]) -> None:
+def _curve(
+    axes: Axes, rows: pd.DataFrame, name: str, look: dict[str, Any], band: bool, faint: bool
+) -> None:
     known = rows[rows["low"].notna() & rows["high"].notna()]
-    axes.fill_between(
-        known["dose"], known["low"], known["high"], color=look["color"], alpha=0.13, linewidth=0
-    )
-    axes.plot(rows["dose"], rows["score"], markersize=4.5, linewidth=1.7, label=name, **look)
+    if band:
+        axes.fill_between(
+            known["dose"], known["low"], known["high"], color=look["color"], alpha=0.2, linewidth=0
+        )
+    size, width, alpha = (2.5, 1.0, 0.45) if faint else (4.5, 1.7, 1.0)
+    more: dict[str, Any] = {"markersize": size, "linewidth": width, "alpha": alpha, "label": name}
+    axes.plot(rows["dose"], rows["score"], **look, **more)
 
 
 def _control_curves(axes: Axes, settings: pd.DataFrame, level: float) -> None:
@@ -212,7 +143,7 @@ def _control_curves(axes: Axes, settings: pd.DataFrame, level: float) -> None:
             continue
         curves = [_through_zero(rows, level) for _, rows in own.groupby(["direction", "scope"])]
         for curve in curves:
-            axes.plot(curve["dose"], curve["score"], dashes, color=PALE, linewidth=0.6, zorder=1)
+            axes.plot(curve["dose"], curve["score"], dashes, color=GRID, linewidth=0.6, zorder=1)
         label = f"{kind} ({own['direction'].nunique()})"
         if kind == RANDOM:
             # Doses that differ by rounding alone are one.
@@ -224,66 +155,8 @@ def _control_curves(axes: Axes, settings: pd.DataFrame, level: float) -> None:
                 band["min"],
                 band["max"],
                 color=PALE,
-                alpha=0.4,
                 linewidth=0,
                 label=label,
             )
         else:
             axes.plot([], [], dashes, color=GREY, linewidth=1, label=label)
-
-
-def _measured(settings: pd.DataFrame) -> pd.DataFrame:
-    found = settings[settings["perplexity"].notna() & settings["score"].notna()]
-    if found.empty:
-        raise DataError(
-            "no setting has a score and a finite perplexity, so that effect and cost cannot be "
-            "compared. Measure perplexity, or leave this picture out."
-        )
-    return found
-
-
-def _front(settings: pd.DataFrame, *, higher: bool) -> pd.DataFrame:
-    """By rising perplexity, each setting that does more than all cheaper ones."""
-    gain = settings["score"] if higher else -settings["score"]
-    wanted = settings.assign(gain=gain)
-    base = wanted.loc[wanted["kind"] == NONE, "gain"].mean()
-    if np.isfinite(base):
-        wanted = wanted[wanted["gain"] >= base]
-    ordered = wanted.sort_values(["perplexity", "gain"], ascending=[True, False], kind="stable")
-    before = ordered["gain"].cummax().shift(fill_value=-np.inf)
-    return ordered[ordered["gain"] > before].drop(columns="gain")
-
-
-def _points(axes: Axes, rows: pd.DataFrame, name: str, number: int) -> None:
-    look = looks(number)
-    for filled, own in ((True, rows[~(rows["dose"] < 0)]), (False, rows[rows["dose"] < 0])):
-        axes.plot(
-            own["perplexity"],
-            own["score"],
-            marker=look["marker"],
-            color=look["color"],
-            fillstyle="full" if filled else "none",
-            linestyle="none",
-            markersize=5.5,
-            label=name if filled or rows["dose"].lt(0).all() else "_",
-            zorder=3,
-        )
-
-
-def _fronts(axes: Axes, drawn: pd.DataFrame) -> None:
-    own = drawn[drawn["kind"].isin(["direction", NONE])]
-    ways = [(True, "-", "front, higher")]
-    if (own["dose"] < 0).any():
-        ways.append((False, "--", "front, lower"))
-    for higher, dashes, label in ways:
-        front = _front(own, higher=higher)
-        axes.plot(
-            front["perplexity"],
-            front["score"],
-            dashes,
-            color="black",
-            linewidth=1.1,
-            drawstyle="steps-post",
-            label=label,
-            zorder=2,
-        )

@@ -123,14 +123,14 @@ class StudyResults:
     def html(self) -> str:
         """The report as one page that needs no other file."""
         # Imported here: the reports are made of this class.
-        from tl_steer.reports._as_html import report_html
+        from tl_steer.reports._rendering import report_html
 
         return report_html(self)
 
     def save(self, folder: Path | str) -> Path:
         """Write the report and everything in it as data.
 
-        ``report.html`` (one page for itself), ``report.md`` with ``figures/*.png``, and as data
+        ``report.html`` (one page for itself), ``report.md`` with ``figures/*.svg``, and as data
         ``cells.parquet``, ``texts.parquet``, ``table.csv``, ``chosen.csv``, ``controls.csv`` and
         ``controlled_texts.parquet`` (what stands behind σ), ``verdicts.csv``, ``per_prompt.csv``,
         ``people.csv``, and ``facts.json``. What is empty is not written.

@@ -9,8 +9,9 @@ from matplotlib.figure import Figure
 
 from tl_steer.arguments import checked
 from tl_steer.controls import DIRECTION, INSTRUCTION, ORTHOGONAL, RANDOM, SHUFFLED, ControlsResult
-from tl_steer.drawing.drawing import GREY, PALE, WIDTH, drawable, legend_outside
-from tl_steer.drawing.plots import COLOURS
+from tl_steer.drawing.canvas import SMALL, legend_outside, plain, single, titled
+from tl_steer.drawing.colours import COLOURS, GREY, GRID, PALE
+from tl_steer.drawing.words import drawable
 from tl_steer.errors import DataError
 from tl_steer.reports._per_prompt import effects_per_prompt, paired
 
@@ -37,7 +38,7 @@ def per_prompt_spread(texts: pd.DataFrame, judge: str, *, title: str = "") -> Fi
         texts: One setting and no steering, as from
             :func:`~tl_steer.reports.of_setting`.
         judge: The column of its scores.
-        title: Above the panel.
+        title: What the picture shows, in a sentence.
 
     Raises:
         DataError: As :func:`~tl_steer.reports._per_prompt.paired`.
@@ -47,9 +48,9 @@ def per_prompt_spread(texts: pd.DataFrame, judge: str, *, title: str = "") -> Fi
     named = len(effects) <= _NAMED
     # The most moved on top.
     effects["at"] = np.arange(len(effects))[::-1]
-    height = 0.85 + (0.21 * len(effects) if named else 7.0)
-    figure = Figure(figsize=(WIDTH, height), layout="constrained")
-    axes = _plain(figure.add_subplot())
+    height = 0.85 + (0.22 * len(effects) if named else 7.0)
+    figure, axes = single(height)
+    _plain(axes)
     dots = pairs.merge(effects[["prompts", "prompt_index", "at"]], on=["prompts", "prompt_index"])
     # Under the line, so that neither hides the other.
     under = dots["at"] - 0.3
@@ -73,20 +74,18 @@ def per_prompt_spread(texts: pd.DataFrame, judge: str, *, title: str = "") -> Fi
     _zero(axes)
     mean = float(effects["effect"].mean())
     axes.axvline(mean, color=GREY, linewidth=1.2, linestyle="--", label=f"mean {mean:+.2f}")
-    names = [drawable(str(prompt), 44) for prompt in effects["prompt"]] if named else []
-    axes.set_yticks(effects["at"] if named else [], names, fontsize=7.5)
+    names = [drawable(str(prompt), 28) for prompt in effects["prompt"]] if named else []
+    axes.set_yticks(effects["at"] if named else [], names, fontsize=SMALL)
     for tick, anti in zip(axes.get_yticklabels(), effects["anti"] if named else [], strict=False):
         if anti:
-            # Darker than the marker, for it has to be read.
-            tick.set(color="#a84300", fontweight="bold")
+            tick.set_fontweight("bold")
     axes.set_ylim(-0.8, len(effects) - 0.2)
     axes.set_xlim(*_reach(dots["effect"].to_numpy(float)))
-    axes.set_xlabel(f"change of {drawable(judge, 34)}, steered − unsteered")
+    axes.set_xlabel(f"change of {drawable(judge, 34)}")
     if not named:
         axes.set_ylabel(f"{len(effects)} prompts, sorted")
-    axes.set_title(drawable(title, 54), fontsize=9, loc="left")
     legend_outside(figure, [axes])
-    return figure
+    return titled(figure, title)
 
 
 def _reach(effects: np.ndarray) -> tuple[float, float]:
@@ -98,7 +97,7 @@ def _reach(effects: np.ndarray) -> tuple[float, float]:
 
 
 @checked
-def sigma_bars(controlled: Mapping[str, ControlsResult]) -> Figure:
+def sigma_bars(controlled: Mapping[str, ControlsResult], *, title: str = "") -> Figure:
     """Each direction's effect and interval beside the effects of all its controls.
 
     Grey dots are random directions, and the bar spans their mean ± 2 standard deviations: an
@@ -106,6 +105,7 @@ def sigma_bars(controlled: Mapping[str, ControlsResult]) -> Figure:
 
     Args:
         controlled: By the name of the direction.
+        title: What the picture shows, in a sentence.
 
     Raises:
         DataError: There is none, or they were judged by several judges.
@@ -116,9 +116,9 @@ def sigma_bars(controlled: Mapping[str, ControlsResult]) -> Figure:
             f"{len(controlled)} directions, judged by {sorted(judges)}; give one or more, all "
             "beside controls of one judge."
         )
-    figure = Figure(figsize=(WIDTH, 0.7 + 0.78 * len(controlled)), layout="constrained")
-    axes = _plain(figure.add_subplot())
-    names = [drawable(name, 28) for name in controlled]
+    figure, axes = single(0.7 + 0.78 * len(controlled))
+    _plain(axes)
+    names = [drawable(name, 22) for name in controlled]
     for place, each in enumerate(controlled.values()):
         at = len(controlled) - 1 - place
         _controls(axes, each, at)
@@ -135,22 +135,21 @@ def sigma_bars(controlled: Mapping[str, ControlsResult]) -> Figure:
             xytext=(6, 0),
             textcoords="offset points",
             va="center",
-            fontsize=9,
+            fontsize=SMALL,
         )
     _zero(axes)
-    axes.set_yticks(range(len(names))[::-1], names, fontsize=8.5)
+    axes.set_yticks(range(len(names))[::-1], names, fontsize=SMALL)
     axes.set_ylim(-0.62, len(names) - 0.38)
     kls = {each.kl for each in controlled.values()}
     footing = "equal dose" if None in kls else "equal KL"
     axes.set_xlabel(f"change of {drawable(judges.pop(), 34)} at {footing}, against no steering")
     legend_outside(figure, [axes])
-    return figure
+    return titled(figure, title)
 
 
 def _plain(axes: Axes) -> Axes:
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.grid(color="#e6e6e6", linewidth=0.7, axis="x")
-    axes.set_axisbelow(True)
+    plain(axes).spines["left"].set_visible(False)
+    axes.grid(visible=False, axis="y")
     axes.tick_params(axis="y", length=0)
     return axes
 
@@ -167,7 +166,7 @@ def _controls(axes: Axes, each: ControlsResult, at: int) -> None:
         if kind == RANDOM and len(effects) > 1:
             mean, spread = effects.mean(), effects.std(ddof=1)
             axes.barh(
-                at, 4 * spread, 0.3, left=mean - 2 * spread, color="#ececec", zorder=1,
+                at, 4 * spread, 0.3, left=mean - 2 * spread, color=GRID, zorder=1,
                 label="random, mean ± 2 σ",
             )  # fmt: skip
             axes.vlines(mean, at - 0.15, at + 0.15, color=GREY, linewidth=1.4, zorder=3)

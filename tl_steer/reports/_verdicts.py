@@ -8,6 +8,7 @@ import pandas as pd
 from tl_steer.arguments import Confidence, checked
 from tl_steer.controls import DIRECTION, INSTRUCTION, RANDOM, SHUFFLED, ControlsResult
 from tl_steer.errors import DataError
+from tl_steer.page.numbers import with_interval
 from tl_steer.statistics import chance_of_sigma, holm, rank_p_value
 
 _TESTED = (RANDOM, SHUFFLED)
@@ -93,6 +94,19 @@ def headline(controlled: Mapping[str, ControlsResult], *, alpha: float = 0.05) -
     if not controlled:
         raise DataError("no direction stands beside its controls, so that there is no verdict.")
     table = verdict_table(controlled, alpha=alpha)
+    return (
+        f"{_count(table)} To beat them, a direction's interval above the controls has to exclude "
+        f"0, and the p of its σ, by Holm's method for {_counted(len(table), 'comparison')}, must "
+        f"be at most {alpha:g}."
+    )
+
+
+def short_headline(controlled: Mapping[str, ControlsResult]) -> str:
+    """The first sentence of :func:`headline`, which says how many beat their controls."""
+    return _count(verdict_table(controlled))
+
+
+def _count(table: pd.DataFrame) -> str:
     won = table.groupby("direction", sort=False)["beats"].all()
     names = {sure: [str(name) for name in won.index[won == sure]] for sure in (True, False)}
     if len(won) == 1:
@@ -108,11 +122,7 @@ def headline(controlled: Mapping[str, ControlsResult], *, alpha: float = 0.05) -
             f"{len(names[True])} of {len(won)} directions {beat} controls: "
             f"{_listed(names[True])}. Not so: {_listed(names[False])}."
         )
-    return (
-        f"{first} To beat them, a direction's interval above the controls has to exclude 0, and "
-        f"the p of its σ, by Holm's method for {_counted(len(table), 'comparison')}, must be at "
-        f"most {alpha:g}."
-    )
+    return first
 
 
 _NUMBERS = ("controls", "difference", "low", "high", "sigma", "p", "p_rank")
@@ -136,60 +146,54 @@ def _numbers(each: ControlsResult, kind: str) -> dict[str, float]:
 
 
 def _verdict(name: str, each: ControlsResult, rows: pd.DataFrame, comparisons: int) -> str:
-    parts = [_first(name, rows), _effect(each)]
-    parts += [_against(row, each, comparisons) for row in rows.to_dict("records")]
-    parts += [_instruction(each), _cost(each), _unmatched(each)]
-    return " ".join(part for part in parts if part)
+    parts = [_finding(name, each, rows, comparisons), _instruction(each), _cost(each)]
+    return " ".join(part for part in [*parts, _unmatched(each)] if part)
+
+
+def _finding(name: str, each: ControlsResult, rows: pd.DataFrame, comparisons: int) -> str:
+    """One sentence: whether it beats them, and the numbers that say so."""
+    effect = each.effect
+    footing = "at equal dose" if each.kl is None else f"at KL {each.kl:g} nats"
+    size = signed(with_interval(effect.estimate, effect.low, effect.high))
+    if not np.isfinite(effect.low + effect.high):
+        doubt = ", without an interval (one prompt)"
+    else:
+        doubt = ", inconclusive" if effect.low <= 0 <= effect.high else ""
+    against = "; ".join(_against(row, comparisons) for row in rows.to_dict("records"))
+    return f"{_first(name, rows)}: effect {size} {footing}{doubt}; {against}."
 
 
 def _first(name: str, rows: pd.DataFrame) -> str:
     beaten = [_CALLED[str(kind)] for kind in rows.loc[rows["beats"], "control"]]
     others = [_CALLED[str(kind)] for kind in rows.loc[~rows["beats"], "control"]]
     if not others:
-        return f"{name} beats its controls."
+        return f"{name} beats its controls"
     if not beaten:
-        return f"{name} does not beat its controls: the effect is not shown to be its own."
-    return f"{name} beats {_listed(beaten)}, but does not beat {_listed(others)}."
+        return f"{name} does not beat its controls"
+    return f"{name} beats {_listed(beaten)}, but not {_listed(others)}"
 
 
-def _effect(each: ControlsResult) -> str:
-    effect = each.effect
-    footing = "at equal dose" if each.kl is None else f"at KL {each.kl:g} nats"
-    start = f"Against no steering it changes {each.judge} by {effect.estimate:+.3f} {footing}"
-    return f"{start}, {_interval(effect.low, effect.high, effect.confidence)}."
-
-
-def _against(row: dict[str, float | str], each: ControlsResult, comparisons: int) -> str:
-    kind, count = str(row["control"]), int(row["controls"])
-    difference, sigma = float(row["difference"]), float(row["sigma"])
-    side = "above" if difference >= 0 else "below"
-    low, high = float(row["low"]), float(row["high"])
-    text = (
-        f"It lies {abs(difference):.3f} {side} the mean of {count} {_CALLED[kind]}, "
-        f"{_interval(low, high, each.effect.confidence, difference=True)}"
-    )
+def _against(row: dict[str, float | str], comparisons: int) -> str:
+    called, sigma = _CALLED[str(row["control"])], float(row["sigma"])
     if not np.isfinite(sigma):
-        return f"{text}; these do not differ from each other, so that there is no σ."
-    corrected = f", {float(row['p_holm']):.2g} after Holm" if comparisons > 1 else ""
-    reached = round(float(row["p_rank"]) * (count + 1)) - 1
-    rank = "none of them reaches it" if not reached else f"{reached} of them reach it"
-    return (
-        f"{text}; that is {abs(sigma):.1f} σ {side}, p = {float(row['p']):.2g}{corrected}; {rank} "
-        f"(p by rank {float(row['p_rank']):.2g})."
-    )
+        return f"{called} do not differ from each other, so there is no σ"
+    corrected = " after Holm" if comparisons > 1 else ""
+    side = "above" if sigma >= 0 else "below"
+    return f"{abs(sigma):.1f} σ {side} {called} (p = {float(row['p_holm']):.2g}{corrected})"
 
 
 def _instruction(each: ControlsResult) -> str:
     if INSTRUCTION not in each.comparisons.index:
         return ""
     row = each.comparisons.loc[INSTRUCTION]
-    if not (row["low"] > 0 or row["high"] < 0):
-        return "Beside an instruction in place of a vector, no difference is shown."
-    more = "more" if row["difference"] > 0 else "less"
+    if row["low"] > 0:
+        return ""
+    if not row["high"] < 0:
+        return "It cannot be told apart from an instruction in place of a vector."
     own = each.frame.loc[each.frame["kind"] == INSTRUCTION, "kl"].iloc[0]
     return (
-        f"It does {more} than an instruction in place of a vector, by "
-        f"{abs(row['difference']):.3f} (the instruction's KL is {own:.2g} nats)."
+        f"An instruction in place of a vector does more, by {abs(row['difference']):.2f} (its KL "
+        f"is {own:.2g} nats)."
     )
 
 
@@ -198,8 +202,9 @@ def _cost(each: ControlsResult) -> str:
     if RANDOM not in measured or not np.isfinite(measured[[DIRECTION, RANDOM]]).all():
         return ""
     own, theirs = measured[DIRECTION], measured[RANDOM]
-    more = " It disturbs the text more than they do." if own > 1.1 * theirs else ""
-    return f"Perplexity is {own:.1f}, with random directions {theirs:.1f}.{more}"
+    if own <= 1.1 * theirs:
+        return ""
+    return f"It disturbs the text more than they do: perplexity {own:.1f} against {theirs:.1f}."
 
 
 def _unmatched(each: ControlsResult) -> str:
@@ -213,13 +218,9 @@ def _unmatched(each: ControlsResult) -> str:
     )
 
 
-def _interval(low: float, high: float, confidence: float, *, difference: bool = False) -> str:
-    if not (np.isfinite(low) and np.isfinite(high)):
-        return "without an interval, for there is only one prompt"
-    text = f"{confidence * 100:g} % interval {low:+.3f} to {high:+.3f}"
-    if low > 0 or high < 0:
-        return text
-    return f"{text}, which holds 0" if difference else f"{text}, which holds 0: no effect is shown"
+def signed(estimate: str) -> str:
+    """An estimate with its sign, and with a true minus."""
+    return (estimate if estimate.startswith("-") else f"+{estimate}").replace("-", "−")
 
 
 def _listed(names: list[str]) -> str:

@@ -3,17 +3,17 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 
 import numpy as np
 import pandas as pd
-from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 from tl_steer.arguments import Confidence, Seed, checked
 from tl_steer.causal import LogitMetric, Metric
 from tl_steer.data import plain_texts
 from tl_steer.directions import Direction, Directions
+from tl_steer.drawing.canvas import single
+from tl_steer.drawing.maps import heat, scale
 from tl_steer.errors import DataError, MismatchError, NonFiniteError, SteerError
 from tl_steer.generation import Sampling, compare
 from tl_steer.interventions import Add
@@ -21,6 +21,7 @@ from tl_steer.judges import Judge, scores_of
 from tl_steer.lens.hook_names import layer_of
 from tl_steer.lens.protocol import SteerableModel, require_steerable
 from tl_steer.lens.tokens import Chat
+from tl_steer.page.html import result_html
 from tl_steer.robustness._prompt_metric import PromptMetric
 from tl_steer.scopes import Scope, everywhere
 from tl_steer.statistics import paired_difference, prompts_of
@@ -75,20 +76,12 @@ class AcrossLayers:
         table = self.frame.pivot(index="added_at", columns="read_at", values=value)
         table = table.loc[places, names]
         limit = float(np.nanmax(np.abs(table.to_numpy()), initial=0.0)) or 1.0
-        figure = Figure(figsize=(5.6, 4.6), layout="constrained")
-        axes = figure.add_subplot()
-        image = axes.imshow(
-            table.to_numpy(),
-            origin="lower",
-            aspect="auto",
-            cmap=colormaps["RdBu_r"],
-            vmin=-limit,
-            vmax=limit,
-        )
+        figure, axes = single(4.2)
+        drawn = heat(axes, table.to_numpy(float), limit=limit, upwards=True)
         axes.set_xticks(range(len(names)), [_short(each, names) for each in names], rotation=90)
         axes.set_yticks(range(len(places)), [_short(each, places) for each in places])
         axes.set(xlabel="read at", ylabel="added at")
-        figure.colorbar(image, ax=axes, label=value.replace("_", " "))
+        scale(drawn, figure, value.replace("_", " "))
         return figure
 
     def __repr__(self) -> str:
@@ -102,7 +95,7 @@ class AcrossLayers:
         )
 
     def _repr_html_(self) -> str:
-        return f"<p>{escape(repr(self))}</p>{self.frame.round(3).to_html(max_rows=24)}"
+        return result_html(repr(self), self.frame)
 
 
 @checked

@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from html import escape
 
 import numpy as np
 import pandas as pd
@@ -12,12 +11,15 @@ from matplotlib.figure import Figure
 
 from tl_steer.arguments import Confidence, Count, Seed, checked
 from tl_steer.data import plain_texts
-from tl_steer.drawing.plots import COLOURS, blank_figure, legend_above
+from tl_steer.drawing.canvas import blank_figure, legend_above
+from tl_steer.drawing.colours import COLOURS
+from tl_steer.drawing.words import drawable
 from tl_steer.errors import DataError, SteerError
 from tl_steer.generation import Generations, Sampling, compare
 from tl_steer.judges import Judge, scores_of
 from tl_steer.lens.protocol import SteerableModel, require_steerable
 from tl_steer.lens.tokens import Chat
+from tl_steer.page.html import result_html
 from tl_steer.robustness._windows import windows_of
 from tl_steer.statistics import Interval, paired_difference, prompts_of
 from tl_steer.steering import SteeringLike, as_steering
@@ -60,7 +62,7 @@ class Drift:
     def plot(self) -> Figure:
         """Score, repetition and perplexity by window, steered and unsteered, with intervals."""
         figure, panels = blank_figure(6.6, 3)
-        labels = (self.judge, "4-grams that\nstood before", "perplexity")
+        labels = (drawable(self.judge, 24), "4-grams that\nstood before", "perplexity")
         looks = ((UNSTEERED, COLOURS[0], "o"), (STEERED, COLOURS[1], "s"))
         columns = ("score", "repetition", "perplexity")
         for axes, column, label in zip(panels, columns, labels, strict=True):
@@ -89,9 +91,7 @@ class Drift:
         return f"Drift({self.judge} by window: {effects}; last − first {self.faded})"
 
     def _repr_html_(self) -> str:
-        tables = (self.effects, self.frame)
-        parts = [each.round(3).to_html(index=False, na_rep="–") for each in tables]
-        return f"<p>{escape(repr(self))}</p>{''.join(parts)}"
+        return result_html(repr(self), self.effects, self.frame)
 
 
 @checked

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from html import escape
 
 import numpy as np
 import pandas as pd
@@ -10,13 +9,16 @@ from matplotlib.figure import Figure
 
 from tl_steer.arguments import Confidence, Count, Seed, checked
 from tl_steer.data import plain_texts
-from tl_steer.drawing.plots import COLOURS, blank_figure, legend_above
+from tl_steer.drawing.canvas import blank_figure, legend_above, level
+from tl_steer.drawing.colours import COLOURS
+from tl_steer.drawing.words import drawable
 from tl_steer.errors import DataError, MismatchError
 from tl_steer.generation import Generations, Sampling, compare
 from tl_steer.judges import Judge, require_judges, scores_of
 from tl_steer.lens.protocol import SteerableModel
 from tl_steer.lens.tokens import Chat, check_lengths, tokenize
 from tl_steer.metrics import perplexity
+from tl_steer.page.html import result_html
 from tl_steer.statistics import paired_difference, prompts_of
 from tl_steer.steering import SteeringLike, as_steering
 
@@ -63,9 +65,9 @@ class Generalization:
             rows = self.frame[self.frame["judge"] == judge]
             at = np.array([sets.index(name) + side for name in rows["prompts"]])
             axes.hlines(at, rows["low"], rows["high"], color=colour, linewidth=2.2)
-            axes.plot(rows["effect"], at, "D", color=colour, markersize=6, label=judge)
-        axes.axvline(0, color="black", linewidth=0.9, linestyle="--")
-        axes.set_yticks(range(len(sets)), sets)
+            axes.plot(rows["effect"], at, "D", color=colour, markersize=6, label=drawable(judge))
+        level(axes, 0, upright=True)
+        axes.set_yticks(range(len(sets)), [drawable(name, 24) for name in sets])
         axes.invert_yaxis()
         axes.set(xlabel="change of the mean score")
         legend_above(axes)
@@ -82,7 +84,7 @@ class Generalization:
         return "\n".join(["Generalization(", *lines]) + ")"
 
     def _repr_html_(self) -> str:
-        return f"<pre>{escape(repr(self))}</pre>{self.frame.round(3).to_html(index=False)}"
+        return result_html(repr(self), self.frame)
 
 
 @checked

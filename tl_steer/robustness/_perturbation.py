@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from html import escape
 from importlib.metadata import version
 
 import pandas as pd
@@ -16,12 +15,14 @@ from torch import Tensor
 from tl_steer.arguments import Count, Index, Seed, checked
 from tl_steer.causal import LogitDifference
 from tl_steer.directions import Direction, Provenance
-from tl_steer.drawing.plots import COLOURS, blank_figure
+from tl_steer.drawing.canvas import blank_figure
+from tl_steer.drawing.colours import COLOURS
 from tl_steer.errors import SteerError
 from tl_steer.lens.hook_names import site_shape
 from tl_steer.lens.places import Place, hook_name
 from tl_steer.lens.protocol import SteerableModel, model_info
 from tl_steer.lens.tokens import Chat
+from tl_steer.page.html import result_html
 from tl_steer.robustness._bisection import RowMask, narrowed
 from tl_steer.robustness._deep_fool import Attack
 from tl_steer.robustness._prompt_metric import Answers, PromptMetric, each_of
@@ -69,7 +70,9 @@ class Perturbations:
         random.bar(place, ordered["random_flipped"], 0.7, color=COLOURS[0])
         doses.set(ylabel="relative dose", ylim=(0, None))
         random.set(
-            xlabel="prompt, by dose", ylabel="random vectors\nthat flip it", ylim=(-0.02, 1.02)
+            xlabel="prompt, by dose",
+            ylabel="share of random\nvectors that flip it",
+            ylim=(-0.02, 1.02),
         )
         random.xaxis.set_major_locator(MaxNLocator(integer=True))
         return figure
@@ -84,7 +87,7 @@ class Perturbations:
         )
 
     def _repr_html_(self) -> str:
-        return f"<p>{escape(repr(self))}</p>{self.frame.round(3).to_html(max_rows=24)}"
+        return result_html(repr(self), self.frame)
 
 
 @checked

@@ -8,8 +8,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy import ndarray
 
-from tl_steer.drawing.drawing import drawable, looks
-from tl_steer.drawing.plots import blank_figure, legend_above
+from tl_steer.drawing.canvas import blank_figure, legend_above
+from tl_steer.drawing.colours import looks
+from tl_steer.drawing.words import drawable
 from tl_steer.errors import DataError
 from tl_steer.tracing._shown import Series, label_of
 from tl_steer.tracing._text import TracedText

@@ -14,7 +14,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 from numpy import ndarray
 
-from tl_steer.page.html import printable
+from tl_steer.files.characters import printable
 from tl_steer.tracing._shown import Series, label_of
 from tl_steer.tracing._text import Changed, TracedText
 

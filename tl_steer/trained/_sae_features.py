@@ -18,6 +18,7 @@ from tl_steer.frozen import FrozenDict
 from tl_steer.lens.protocol import SteerableModel, require_steerable
 from tl_steer.lens.tokens import TokenIds, tokenize
 from tl_steer.lens.unembedding import vocabulary_scores
+from tl_steer.page.html import result_html
 from tl_steer.shapes import TokenMask
 from tl_steer.trained._sae import SparseAutoencoder, encoded, hook_name_of, prepends_bos, units_of
 from tl_steer.trained._sae_scores import OutputScores, input_score
@@ -52,7 +53,7 @@ class SaeFeatures:
         return self.directions[feature]
 
     def _repr_html_(self) -> str:
-        return str(self.frame.to_html(index=False, float_format="{:.3g}".format))
+        return result_html(repr(self), self.frame)
 
 
 @checked

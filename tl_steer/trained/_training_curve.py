@@ -5,7 +5,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from tl_steer.arguments import checked
-from tl_steer.drawing.plots import COLOURS, blank_figure, legend_above
+from tl_steer.drawing.canvas import blank_figure, legend_above
+from tl_steer.drawing.colours import COLOURS
 from tl_steer.errors import DataError
 
 

@@ -20,6 +20,7 @@ from tl_steer.cli.models import model_of, plain_of
 from tl_steer.cli.own import Found
 from tl_steer.errors import FileError, SteerError
 from tl_steer.files.opening import read_text
+from tl_steer.files.writing import write_text
 from tl_steer.lens.protocol import device_of
 
 _BEGIN, _END = "<!-- tl-steer bench -->", "<!-- end of tl-steer bench -->"
@@ -163,7 +164,4 @@ def _parts(page: Path) -> tuple[str, str]:
 
 def _write(page: Path, around: tuple[str, str], text: str) -> None:
     before, behind = around
-    try:
-        page.write_text(f"{before}{_BEGIN}\n{text}{_END}{behind}", encoding="utf-8")
-    except OSError as error:
-        raise FileError(f"{page}: cannot be written ({error}).") from error
+    write_text(page, f"{before}{_BEGIN}\n{text}{_END}{behind}")

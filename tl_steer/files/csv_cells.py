@@ -4,8 +4,11 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Sequence
+from typing import Any
 
-from tl_steer.page.html import printable
+import pandas as pd
+
+from tl_steer.files.characters import printable
 
 # What a spreadsheet runs as a formula, with white space before it or not; the signs of full width
 # count in East Asian ones. A cell that has apostrophes before it already gets one more, so that
@@ -33,3 +36,21 @@ def csv_text(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     for row in rows:
         writer.writerow([guarded(printable(str(cell))) for cell in row])
     return MARK + file.getvalue()
+
+
+def frame_csv(frame: pd.DataFrame) -> str:
+    """A frame as the text of a CSV file, with its index where that has a name.
+
+    Texts and heads that a spreadsheet would run as a formula begin with an apostrophe; numbers, a
+    negative one too, stay as they are. Half of a character becomes the replacement character.
+    """
+    named = any(name is not None for name in frame.index.names)
+    whole = frame.reset_index() if named else frame
+    cells = {number: whole.iloc[:, number].map(_cell) for number in range(whole.shape[1])}
+    table = pd.DataFrame(cells, index=whole.index)
+    table.columns = [_cell(str(name)) for name in whole.columns]
+    return str(table.to_csv(index=False, lineterminator="\n"))
+
+
+def _cell(value: Any) -> Any:
+    return guarded(value) if isinstance(value, str) else value
