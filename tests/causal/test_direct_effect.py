@@ -16,8 +16,7 @@ from torch import Tensor
 import tl_steer as ts
 from tl_steer.causal._direct_effect import direct_effect
 from tl_steer.causal._metrics import Divergence, LogitDifference, LogProbability, ProbeScore
-from tl_steer.causal._path_effects import PathEffects
-from tl_steer.causal._path_figure import path_figure
+from tl_steer.causal._path_effects import PathEffects, path_figure
 from tl_steer.drawing.rendering import figure_png
 from tl_steer.errors import DataError, HookNameError, MismatchError, SteerError
 

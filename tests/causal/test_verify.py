@@ -8,11 +8,16 @@ import torch
 from scipy.stats import spearmanr
 
 from tl_steer.causal._attribution_patching import attribution_patching
-from tl_steer.causal._causal_figures import attribution_scatter
 from tl_steer.causal._localization import Localization
 from tl_steer.causal._localize import localize
 from tl_steer.causal._metrics import LogitDifference
-from tl_steer.causal._verify import AttributionFailsWarning, _correlations, _problems, verify
+from tl_steer.causal._verify import (
+    AttributionFailsWarning,
+    _correlations,
+    _problems,
+    attribution_scatter,
+    verify,
+)
 from tl_steer.demo.planted import Planted, planted
 from tl_steer.drawing.rendering import figure_png
 from tl_steer.errors import ArgumentError, DataError, SteerError

@@ -2,7 +2,7 @@
 
 from ._activation_patching import activation_patching
 from ._attribution_patching import attribution_patching
-from ._causal_figures import attribution_scatter, head_heatmap, layer_effects, position_heatmap
+from ._causal_figures import head_heatmap, layer_effects, position_heatmap
 from ._direct_effect import direct_effect
 from ._experiment import Experiment as Experiment
 from ._few_shot import FewShot, few_shot
@@ -19,13 +19,12 @@ from ._metrics import (
     measure_of as measure_of,
 )
 from ._modes import Denoising, MeanAblation, Noising, ZeroAblation
-from ._path_effects import PathEffects
-from ._path_figure import path_figure
+from ._path_effects import PathEffects, path_figure
 from ._positions import AllPositions, AtPosition, EachPosition
 from ._running import run as run, values as values
 from ._sites import Site
 from ._steering_at import steering_at
-from ._verify import AttributionFailsWarning, Verification, verify
+from ._verify import AttributionFailsWarning, Verification, attribution_scatter, verify
 
 __all__ = [
     "AllPositions",

@@ -10,6 +10,11 @@ from torch import Tensor
 
 from tl_steer.arguments import Count, Measured, checked
 from tl_steer.causal._effects import Effects
+from tl_steer.causal._effects_figure import (
+    draw_head_heatmap,
+    draw_layer_effects,
+    draw_position_heatmap,
+)
 from tl_steer.causal._experiment import Experiment
 from tl_steer.causal._intervals import intervals
 from tl_steer.causal._sites import Site
@@ -102,14 +107,12 @@ class Localization:
 
     def plot(self) -> Figure:
         """Draw effects by head, by position or by layer, whichever tells the sites apart."""
-        from tl_steer.causal._causal_figures import head_heatmap, layer_effects, position_heatmap
-
         with_heads = self.frame.loc[self.frame["head"].notna(), "site"]
         if len(with_heads):
-            return head_heatmap(self, site=str(with_heads.iloc[0]))
+            return draw_head_heatmap(self, site=str(with_heads.iloc[0]))
         if bool(self.frame["position"].notna().any()):
-            return position_heatmap(self)
-        return layer_effects(self)
+            return draw_position_heatmap(self)
+        return draw_layer_effects(self)
 
     def _repr_html_(self) -> str:
         return result_html(repr(self).splitlines()[0], self.ranking, most=2 * _SHOWN)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from tl_steer.arguments import checked
 from tl_steer.causal._intervals import intervals
+from tl_steer.causal._path_figure import draw_paths
 from tl_steer.directions import Direction
 from tl_steer.lens.hook_names import layer_of
 from tl_steer.page.html import result_html
@@ -75,12 +76,21 @@ class PathEffects:
 
     def plot(self) -> Figure:
         """Draw what goes straight to the logits, and what later blocks make of it."""
-        from tl_steer.causal._path_figure import path_figure
-
-        return path_figure(self)
+        return draw_paths(self.frame, self.direct, self.total)
 
     def _repr_html_(self) -> str:
         return result_html(repr(self).splitlines()[0], self.summary)
+
+
+@checked
+def path_figure(paths: PathEffects) -> Figure:
+    """The direct part of an effect, and what each later attention and MLP adds to it.
+
+    The upper panel has a bar for each part, at its layer, with its 95 % interval; the direct part
+    stands at the layer of the direction. In the lower one they are added up in the order of the
+    pass, from the direct part to the total.
+    """
+    return paths.plot()
 
 
 def path_effects_of(

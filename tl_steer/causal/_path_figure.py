@@ -1,27 +1,19 @@
 """A picture of the ways that an effect goes."""
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from tl_steer.arguments import checked
-from tl_steer.causal._path_effects import PathEffects
 from tl_steer.drawing.canvas import blank_figure, legend_above
 from tl_steer.drawing.colours import COLOURS, GREY
 
 _WIDTH = 0.4
 
 
-@checked
-def path_figure(paths: PathEffects) -> Figure:
-    """The direct part of an effect, and what each later attention and MLP adds to it.
-
-    The upper panel has a bar for each part, at its layer, with its 95 % interval; the direct part
-    stands at the layer of the direction. In the lower one they are added up in the order of the
-    pass, from the direct part to the total.
-    """
+def draw_paths(frame: pd.DataFrame, direct: float, total: float) -> Figure:
+    """Draw the parts of an effect; see :func:`~tl_steer.causal.path_figure`."""
     figure, (bars, sums) = blank_figure(5.0, 2)
-    frame = paths.frame
     looks = (("direct", 0.0, COLOURS[2]), ("attention", -0.5, COLOURS[0]), ("mlp", 0.5, COLOURS[1]))
     for kind, side, colour in looks:
         part = frame[frame["part"] == kind]
@@ -39,8 +31,8 @@ def path_figure(paths: PathEffects) -> Figure:
         color="black",
         linewidth=1.4,
     )
-    sums.axhline(paths.direct, color=COLOURS[2], linewidth=1.2, linestyle="--", label="direct")
-    sums.axhline(paths.total, color=GREY, linewidth=1.2, linestyle=":", label="total")
+    sums.axhline(direct, color=COLOURS[2], linewidth=1.2, linestyle="--", label="direct")
+    sums.axhline(total, color=GREY, linewidth=1.2, linestyle=":", label="total")
     for axes in (bars, sums):
         axes.axhline(0, color="black", linewidth=0.8)
     low, high = sums.get_ylim()

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from tl_steer.arguments import Count, Measured, Seed, checked
 from tl_steer.causal._activation_patching import activation_patching
+from tl_steer.causal._attribution_figure import draw_scatter
 from tl_steer.causal._intervals import intervals, means, resampled
 from tl_steer.causal._localization import Localization
 from tl_steer.errors import SteerError
@@ -62,12 +63,19 @@ class Verification:
 
     def plot(self) -> Figure:
         """Draw what attribution said against what patching found."""
-        from tl_steer.causal._causal_figures import attribution_scatter
-
-        return attribution_scatter(self)
+        return draw_scatter(self.frame, self.rank_correlation)
 
     def _repr_html_(self) -> str:
         return result_html(repr(self), self.frame)
+
+
+@checked
+def attribution_scatter(verified: Verification) -> Figure:
+    """What attribution said against what patching found, a point for each site.
+
+    Whiskers are 95 % bootstrap intervals over prompts; on the dashed line both say the same.
+    """
+    return verified.plot()
 
 
 @checked

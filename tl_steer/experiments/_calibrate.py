@@ -11,10 +11,11 @@ from tl_steer.arguments import checked
 from tl_steer.directions import AnyDirection
 from tl_steer.dosing import StrengthSearch, equal_kl_strengths, unreached
 from tl_steer.errors import DataError, SteerError
-from tl_steer.experiments._calibration import Calibration, OperatingPoint
+from tl_steer.experiments._calibration import Calibration
 from tl_steer.experiments._calibration_notes import notes_of
 from tl_steer.experiments._grid import DirectionGrid, grid, in_both
 from tl_steer.experiments._measures import Measures, ModelFactory, loaded
+from tl_steer.experiments._operating_point import OperatingPoint
 from tl_steer.experiments._run import Run
 from tl_steer.experiments._running import Runner
 from tl_steer.experiments._search import Search

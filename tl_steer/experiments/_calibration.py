@@ -8,9 +8,10 @@ from matplotlib.figure import Figure
 
 from tl_steer.arguments import checked
 from tl_steer.controls import NONE
-from tl_steer.directions import AnyDirection
 from tl_steer.errors import SteerError
+from tl_steer.experiments._calibration_figure import calibration_figure
 from tl_steer.experiments._constraints import Constraints
+from tl_steer.experiments._operating_point import OperatingPoint
 from tl_steer.experiments._sweep_result import SweepResult
 from tl_steer.page.html import result_html
 from tl_steer.scopes import Scope
@@ -19,37 +20,6 @@ from tl_steer.steering import Steering, along
 _SHOWN = (
     "direction", "hook_name", "dose", "perplexity_ratio", "repetition", "kl", "feasible", "why_not"
 )  # fmt: skip
-
-
-@checked
-@dataclass(frozen=True, eq=False)
-class OperatingPoint:
-    """Where and how strongly to steer."""
-
-    name: str
-    """What the direction was called."""
-
-    direction: AnyDirection
-    strength: float
-    """Negative to steer away from the direction."""
-
-    over: str = ""
-    """Which constraints it oversteps, in words; empty where it is within them."""
-
-    @property
-    def hook_name(self) -> str:
-        """Where."""
-        return self.direction.hook_name
-
-    @property
-    def dose(self) -> float:
-        """``αv / ‖h‖`` at that hook point, with the sign of the strength."""
-        size = self.direction.dose(self.strength)
-        return -size if self.strength < 0 else size
-
-    def __str__(self) -> str:
-        """All of it in one line."""
-        return f"{self.name} at {self.hook_name} × {self.strength:.4g} (dose {self.dose:+.3g})"
 
 
 @checked
@@ -113,8 +83,6 @@ class Calibration:
 
     def plot(self) -> Figure:
         """Judge and perplexity ratio against dose; see ``calibration_figure``."""
-        from tl_steer.experiments._calibration_figure import calibration_figure
-
         return calibration_figure(
             self.curve, self.judge, chosen=self.chosen, limit=self.constraints.perplexity_ratio
         )

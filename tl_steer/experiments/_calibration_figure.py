@@ -8,7 +8,7 @@ from tl_steer.controls import NONE
 from tl_steer.drawing.canvas import blank_figure, legend_outside, ratio_ticks
 from tl_steer.drawing.colours import GREY, PALE, looks
 from tl_steer.drawing.words import drawable
-from tl_steer.experiments._calibration import OperatingPoint
+from tl_steer.experiments._operating_point import OperatingPoint
 from tl_steer.reports import require
 
 _NAMED = 8  # lines with a colour and a name; the others are pale

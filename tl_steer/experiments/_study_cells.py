@@ -7,9 +7,9 @@ from dataclasses import replace
 from tl_steer.controls import INSTRUCTION, NONE
 from tl_steer.directions import AnyDirection
 from tl_steer.dosing import equal_kl_strengths
-from tl_steer.experiments._calibration import OperatingPoint
 from tl_steer.experiments._cell import Cell, PromptSet
 from tl_steer.experiments._grid import scope_name
+from tl_steer.experiments._operating_point import OperatingPoint
 from tl_steer.generation import Sampling
 from tl_steer.lens.protocol import SteerableModel
 from tl_steer.scopes import Scope

@@ -3,8 +3,8 @@
 import pandas as pd
 
 from tl_steer.reports._per_prompt import effects_per_prompt
-from tl_steer.reports._results import StudyResults
 from tl_steer.reports._settings_shown import settings_shown
+from tl_steer.reports._study_data import StudyData
 from tl_steer.reports._verdicts import verdict_table
 
 FACTS = "facts.json"
@@ -26,7 +26,7 @@ DESCRIBED = {
 """By name, in the order in which a report lists them."""
 
 
-def frames_of(results: StudyResults) -> dict[str, pd.DataFrame]:
+def frames_of(results: StudyData) -> dict[str, pd.DataFrame]:
     """The frames of a study by the names of their files; what has no columns is left out.
 
     Args:

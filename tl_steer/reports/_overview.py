@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from tl_steer.controls import NONE, RANDOM
 from tl_steer.drawing.plots import cell_bars, dose_effect
 from tl_steer.reports._averages import kind_of
-from tl_steer.reports._results import StudyResults
+from tl_steer.reports._study_data import StudyData
 
 _PROMPTS, _SERIES, _LETTERS = 16, 6, 12
 
@@ -17,7 +17,7 @@ def method_bars(table: pd.DataFrame) -> Figure | None:
     """Mean scores of all methods on the first prompt set, a bar for each judge with an interval.
 
     Args:
-        table: As in ``StudyResults``.
+        table: As in ``StudyData``.
 
     Returns:
         The figure; ``None`` where no judge whose scores are from 0 to 1 has intervals.
@@ -49,7 +49,7 @@ def _wrapped(name: str) -> str:
     return fill(name, _LETTERS)
 
 
-def tried_figure(results: StudyResults) -> Figure | None:
+def tried_figure(results: StudyData) -> Figure | None:
     """Judge and perplexity against dose, of all tries at the places that were chosen.
 
     Args:
@@ -98,7 +98,7 @@ def beside(found: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def first_texts(results: StudyResults) -> pd.DataFrame:
+def first_texts(results: StudyData) -> pd.DataFrame:
     """The first text of each prompt of the first set, unsteered, steered, and at random.
 
     Steered is the first operating point, and the one away from it where there is one; nothing is

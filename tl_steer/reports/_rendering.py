@@ -1,7 +1,6 @@
 """The report of a study as a page of HTML, and as Markdown."""
 
 from tl_steer.arguments import checked
-from tl_steer.page.html import page_html
 from tl_steer.page.markdown import page_markdown
 from tl_steer.reports._results import StudyResults
 from tl_steer.reports._sections import sections_of
@@ -20,7 +19,7 @@ def report_html(results: StudyResults) -> str:
     Returns:
         The page, to be written as UTF-8.
     """
-    return page_html(results.title, sections_of(results))
+    return results.html()
 
 
 @checked

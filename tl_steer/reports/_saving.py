@@ -12,12 +12,12 @@ from tl_steer.files.writing import made, utf8, write_all
 from tl_steer.page.html import page_html
 from tl_steer.page.markdown import PICTURES, page_markdown
 from tl_steer.reports._data import FACTS, frames_of
-from tl_steer.reports._results import StudyResults
 from tl_steer.reports._sections import sections_of
+from tl_steer.reports._study_data import StudyData
 from tl_steer.reports._verdicts import headline, verdicts
 
 
-def save_results(results: StudyResults, folder: Path) -> Path:
+def save_results(results: StudyData, folder: Path) -> Path:
     """Write a study; see :meth:`StudyResults.save`.
 
     Args:
@@ -42,7 +42,7 @@ def save_results(results: StudyResults, folder: Path) -> Path:
     return folder
 
 
-def _contents(results: StudyResults) -> dict[str, bytes]:
+def _contents(results: StudyData) -> dict[str, bytes]:
     """The files by name; the report comes last: where it is, all that it speaks of is there."""
     sections = sections_of(results)
     data = {name: _bytes(name, frame) for name, frame in frames_of(results).items()}
@@ -59,7 +59,7 @@ def _contents(results: StudyResults) -> dict[str, bytes]:
     return data | pictures | pages
 
 
-def _facts(results: StudyResults) -> dict[str, object]:
+def _facts(results: StudyData) -> dict[str, object]:
     compared = results.controlled
     return {
         "title": results.title,

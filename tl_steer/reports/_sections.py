@@ -15,9 +15,9 @@ from tl_steer.reports._heatmap import layer_strength_heatmap
 from tl_steer.reports._overview import beside, first_texts, method_bars, tried_figure
 from tl_steer.reports._pareto import pareto, pareto_front
 from tl_steer.reports._per_prompt import anti_steerable, effects_per_prompt
-from tl_steer.reports._results import StudyResults
 from tl_steer.reports._settings_shown import Shown, settings_shown
 from tl_steer.reports._spread_figures import per_prompt_spread
+from tl_steer.reports._study_data import StudyData
 from tl_steer.reports._verdict_sections import controls_section, directions_of, verdict_section
 
 _PANELS = 6  # hook points whose curves are drawn
@@ -27,7 +27,7 @@ _FRONT = (
 _LIMIT = 1.5  # times the perplexity of unsteered text
 
 
-def sections_of(results: StudyResults) -> list[Section]:
+def sections_of(results: StudyData) -> list[Section]:
     """Everything that a report says; what has no data is left out.
 
     Args:
@@ -53,12 +53,12 @@ def sections_of(results: StudyResults) -> list[Section]:
     ]
 
 
-def _asked(results: StudyResults) -> Iterator[Section]:
+def _asked(results: StudyData) -> Iterator[Section]:
     if results.question.strip():
         yield Section("What was asked", [results.question])
 
 
-def _table(results: StudyResults) -> Iterator[Section]:
+def _table(results: StudyData) -> Iterator[Section]:
     if len(results.table):
         bars = method_bars(results.table)
         caption = "Mean scores on the first prompts; whiskers are intervals over prompts."
@@ -67,7 +67,7 @@ def _table(results: StudyResults) -> Iterator[Section]:
         yield Section("Methods and prompts", pictures=pictures, tables=tables)
 
 
-def _curves(results: StudyResults) -> Iterator[Section]:
+def _curves(results: StudyData) -> Iterator[Section]:
     if not directions_of(results.cells):
         return
     cells, left = _few_hook_points(results)
@@ -82,7 +82,7 @@ def _curves(results: StudyResults) -> Iterator[Section]:
     yield Section("What a dose does", pictures=[Illustration("dose_effect", caption, figure)])
 
 
-def _few_hook_points(results: StudyResults) -> tuple[pd.DataFrame, int]:
+def _few_hook_points(results: StudyData) -> tuple[pd.DataFrame, int]:
     """The cells of the hook points that were chosen, or of the first ones, and how many are not."""
     cells = results.cells
     there = list(dict.fromkeys(cells.loc[cells["hook_name"] != "", "hook_name"]))
@@ -91,7 +91,7 @@ def _few_hook_points(results: StudyResults) -> tuple[pd.DataFrame, int]:
     return cells[cells["hook_name"].isin(["", *kept])], len(there) - len(kept)
 
 
-def _front(results: StudyResults) -> Iterator[Section]:
+def _front(results: StudyData) -> Iterator[Section]:
     if not directions_of(results.cells):
         return
     settings = averaged(results.cells, results.judge)
@@ -112,7 +112,7 @@ def _front(results: StudyResults) -> Iterator[Section]:
     )
 
 
-def _heatmap(results: StudyResults) -> Iterator[Section]:
+def _heatmap(results: StudyData) -> Iterator[Section]:
     if not directions_of(results.cells):
         return
     settings = averaged(results.cells, results.judge)
@@ -129,7 +129,7 @@ def _heatmap(results: StudyResults) -> Iterator[Section]:
     yield Section("Where", pictures=[Illustration("heatmap", caption, figure)])
 
 
-def _spread(results: StudyResults, settings: Sequence[Shown]) -> Iterator[Section]:
+def _spread(results: StudyData, settings: Sequence[Shown]) -> Iterator[Section]:
     if not settings:
         return
     pictures, tables = [], {}
@@ -149,7 +149,7 @@ def _spread(results: StudyResults, settings: Sequence[Shown]) -> Iterator[Sectio
     yield Section("Prompt by prompt", pictures=pictures, tables=tables)
 
 
-def _examples(results: StudyResults, settings: Sequence[Shown]) -> Iterator[Section]:
+def _examples(results: StudyData, settings: Sequence[Shown]) -> Iterator[Section]:
     if not settings:
         return
     rule = (
@@ -164,7 +164,7 @@ def _examples(results: StudyResults, settings: Sequence[Shown]) -> Iterator[Sect
     yield Section("Texts side by side", [rule], texts=shown)
 
 
-def _people(results: StudyResults) -> Iterator[Section]:
+def _people(results: StudyData) -> Iterator[Section]:
     rated = results.people is not None and len(results.people) > 0
     if rated or results.agreement:
         yield Section(
@@ -174,7 +174,7 @@ def _people(results: StudyResults) -> Iterator[Section]:
         )
 
 
-def _chosen(results: StudyResults) -> Iterator[Section]:
+def _chosen(results: StudyData) -> Iterator[Section]:
     if len(results.chosen):
         note = "What was chosen; scores are those that it was chosen by."
         figure = tried_figure(results)
@@ -187,7 +187,7 @@ def _chosen(results: StudyResults) -> Iterator[Section]:
         yield Section("Operating points", [note], pictures=pictures, tables=tables)
 
 
-def _separation(results: StudyResults) -> Iterator[Section]:
+def _separation(results: StudyData) -> Iterator[Section]:
     if results.separation is None:
         return
     caption = "How well each layer's direction separates texts that it was not computed from."
@@ -195,17 +195,17 @@ def _separation(results: StudyResults) -> Iterator[Section]:
     yield Section("Separation", pictures=[picture])
 
 
-def _limits(results: StudyResults) -> Iterator[Section]:
+def _limits(results: StudyData) -> Iterator[Section]:
     if results.limits:
         yield Section("Limits", points=list(results.limits))
 
 
-def _run(results: StudyResults) -> Iterator[Section]:
+def _run(results: StudyData) -> Iterator[Section]:
     if results.facts:
         yield Section("What was run", facts=results.facts)
 
 
-def _data(results: StudyResults) -> Iterator[Section]:
+def _data(results: StudyData) -> Iterator[Section]:
     there = frames_of(results)
     if there:
         files = {name: what for name, what in DESCRIBED.items() if name in {*there, FACTS}}

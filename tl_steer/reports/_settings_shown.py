@@ -7,7 +7,7 @@ import pandas as pd
 
 from tl_steer.controls import DIRECTION, NONE
 from tl_steer.reports._per_prompt import of_setting, texts_of
-from tl_steer.reports._results import StudyResults
+from tl_steer.reports._study_data import StudyData
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,7 +19,7 @@ class Shown:
     texts: pd.DataFrame
 
 
-def settings_shown(results: StudyResults) -> list[Shown]:
+def settings_shown(results: StudyData) -> list[Shown]:
     """Each operating point that the sweep has texts of; then directions beside their controls.
 
     A direction whose operating point was not in the sweep is shown by the texts that its effect

@@ -8,15 +8,15 @@ from tl_steer.controls import DIRECTION, NONE, RANDOM
 from tl_steer.page.sections import Illustration, Section
 from tl_steer.reports._averages import kind_of
 from tl_steer.reports._per_prompt import effects_per_prompt
-from tl_steer.reports._results import StudyResults
 from tl_steer.reports._settings_shown import Shown, settings_shown
 from tl_steer.reports._spread_figures import sigma_bars
+from tl_steer.reports._study_data import StudyData
 from tl_steer.reports._verdicts import headline, short_headline, verdict_table, verdicts
 
 _CHANCES = ("p", "p_holm", "p_rank", "p_rank_holm")
 
 
-def verdict_section(results: StudyResults) -> Iterator[Section]:
+def verdict_section(results: StudyData) -> Iterator[Section]:
     if results.controlled:
         points = list(verdicts(results.controlled).values())
         bare = [name for name in directions_of(results.cells) if name not in results.controlled]
@@ -45,7 +45,7 @@ def _opposed(settings: Sequence[Shown], judge: str) -> Iterator[str]:
         yield f"Prompts that moved the other way: {', '.join(lost)}."
 
 
-def _against(results: StudyResults) -> pd.DataFrame:
+def _against(results: StudyData) -> pd.DataFrame:
     """A row a direction: its effect, and how far it lies above each kind of control."""
     rows = []
     table = verdict_table(results.controlled)
@@ -65,7 +65,7 @@ def _against(results: StudyResults) -> pd.DataFrame:
     return frame[[*(name for name in frame if name != "beats"), "beats"]]
 
 
-def controls_section(results: StudyResults) -> Iterator[Section]:
+def controls_section(results: StudyData) -> Iterator[Section]:
     if not results.controlled:
         return
     table = verdict_table(results.controlled)
