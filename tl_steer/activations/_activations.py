@@ -138,13 +138,19 @@ class Activations:
         """The class of each vector, True for positive.
 
         Raises:
-            DataError: For texts without classes.
+            DataError: For texts without classes, and when only moments were kept.
         """
+        name = self._name(hook_name)
         if self.is_positive is None:
             raise DataError(
                 "These texts have no classes. Capture a ContrastSet(positive=…, negative=…)."
             )
-        return self.is_positive[self.text_index[self._name(hook_name)]]
+        if name not in self.text_index:
+            raise DataError(
+                f"{name}: only moments were kept; capture without moments_only for the class of "
+                "each vector."
+            )
+        return self.is_positive[self.text_index[name]]
 
     def subset(self, texts: Sequence[int]) -> "Activations":
         """Keep some texts, in their order; ``norms`` and ``left_out`` stay those of all texts.

@@ -16,7 +16,7 @@ from ._measured import DominatedDirectionWarning, measured
 from ._paired_difference import paired_differences
 from ._principal_component import paired_principal_component, principal_component
 from ._provenance import Provenance as Provenance
-from ._requirements import require_contrast as require_contrast, require_finite as require_finite
+from ._requirements import require_contrast, require_finite as require_finite
 from ._sums import orthogonalised
 from ._transport import TransportMap, linear_transport, require_support as require_support
 from ._whitened_mean_difference import whitened_mean_difference
@@ -44,6 +44,7 @@ __all__ = [
     "paired_principal_component",
     "positive_mean",
     "principal_component",
+    "require_contrast",
     "scaled_by_std",
     "select_heads",
     "whitened_mean_difference",

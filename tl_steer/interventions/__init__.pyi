@@ -11,10 +11,12 @@ from ._fields import (
     check_fits as check_fits,
     n_rows as n_rows,
     needs_context as needs_context,
+    require_sound as require_sound,
     rows as rows,
     with_strength as with_strength,
     wrapped as wrapped,
 )
+from ._guarded import edit_of as edit_of
 from ._heads import OnHeads
 from ._keep_norm import KeepNorm
 from ._protocol import (

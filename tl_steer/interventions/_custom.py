@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from tl_steer.arguments import checked
-from tl_steer.errors import NonFiniteError, SteerError
+from tl_steer.errors import NonFiniteError
+from tl_steer.interventions._guarded import require_alike
 from tl_steer.interventions._protocol import Edit, per_site
 from tl_steer.lens.context import Context
 from tl_steer.lens.places import Place, name_at
@@ -76,6 +77,7 @@ class Custom:
 
         def custom(acts: Tensor, strength: Tensor, context: Context | None) -> Tensor:
             found: Any = self.function(acts.clone(), context)  # type: ignore[arg-type]
+            require_alike(found, acts, f"{self.at}: the function {self.function!r}")
             self._check(found, acts)
             share = per_site(strength, acts)
             wide = torch.promote_types(acts.dtype, torch.float32)
@@ -85,12 +87,7 @@ class Custom:
 
         return custom
 
-    def _check(self, found: Any, acts: Tensor) -> None:
-        if not isinstance(found, Tensor) or not _alike(found, acts):
-            raise SteerError(
-                f"{self.at}: the function {self.function!r} returned {_described(found)}. Return "
-                f"{_described(acts)}, like its input. Does it return its result?"
-            )
+    def _check(self, found: Tensor, acts: Tensor) -> None:
         if self.debug:
             wrong = found.isnan() | (found.isinf() & acts.isfinite())
             if bool(wrong.any()):
@@ -98,13 +95,3 @@ class Custom:
                     f"{self.at}: {int(wrong.sum())} of the {found.numel()} numbers that the "
                     f"function {self.function!r} returned are NaN or infinite."
                 )
-
-
-def _alike(found: Tensor, acts: Tensor) -> bool:
-    return (found.shape, found.dtype, found.device) == (acts.shape, acts.dtype, acts.device)
-
-
-def _described(value: Any) -> str:
-    if not isinstance(value, Tensor):
-        return type(value).__name__
-    return f"{value.dtype} of shape {tuple(value.shape)} on {value.device}"

@@ -10,8 +10,8 @@ from typing import Any
 from tl_steer.directions import Conceptor, Direction, LeaceEraser, TransportMap
 from tl_steer.errors import SteerError
 from tl_steer.lens.protocol import SteerableModel
-from tl_steer.scopes import check_part_fits, parts_of
-from tl_steer.strengths import Strength, chosen_rows, rows_of
+from tl_steer.scopes import as_scope, check_part_fits, parts_of
+from tl_steer.strengths import Strength, as_strength, chosen_rows, rows_of
 
 
 def wrapped(intervention: Any) -> Any:
@@ -55,6 +55,22 @@ def with_strength(intervention: Any, strength: Strength) -> Any:
     if inner is not None:
         return replace(intervention, intervention=with_strength(inner, strength))
     return replace(intervention, strength=strength)
+
+
+def require_sound(intervention: Any) -> None:
+    """Refuse a hook name or a strength that cannot be one; a user's own class may hold anything.
+
+    Raises:
+        SteerError: Saying what came.
+    """
+    name, what = intervention.hook_name, type(intervention).__name__
+    if not isinstance(name, str):
+        raise SteerError(
+            f"the hook_name of {what} is {name!r}; expected a text, such as "
+            "'blocks.15.hook_resid_post'."
+        )
+    as_strength(intervention.strength, hook_name=f"{name}, {what}")
+    as_scope(intervention.scope)
 
 
 def needs_context(intervention: Any) -> bool:

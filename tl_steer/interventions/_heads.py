@@ -9,6 +9,7 @@ from torch import Tensor
 from tl_steer.arguments import checked
 from tl_steer.directions import Conceptor, Direction, LeaceEraser, TransportMap
 from tl_steer.errors import MismatchError
+from tl_steer.interventions._guarded import edit_of
 from tl_steer.interventions._protocol import Edit, Intervention
 from tl_steer.lens.context import Context
 from tl_steer.lens.hook_names import site_of, site_shape
@@ -93,7 +94,7 @@ class OnHeads:
     def edit(self) -> Edit:
         """Prepare the wrapped map for each head."""
         edits = {
-            head: _of_head(self.intervention, head, self.hook_name).edit() for head in self.heads
+            head: edit_of(_of_head(self.intervention, head, self.hook_name)) for head in self.heads
         }
 
         def on_heads(acts: Tensor, strength: Tensor, context: Context | None) -> Tensor:

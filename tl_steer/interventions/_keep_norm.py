@@ -7,6 +7,7 @@ from torch import Tensor
 
 from tl_steer.arguments import checked
 from tl_steer.errors import MismatchError
+from tl_steer.interventions._guarded import edit_of
 from tl_steer.interventions._projection import flat, like, norms
 from tl_steer.interventions._protocol import Edit, Intervention
 from tl_steer.lens.context import Context
@@ -61,12 +62,10 @@ class KeepNorm:
 
     def edit(self) -> Edit:
         """Prepare ``h ↦ g(h) ‖h‖ / ‖g(h)‖``; norms and product in float32 or better."""
-        change = self.intervention.edit()
+        change = edit_of(self.intervention)
 
         def keep_norm(acts: Tensor, strength: Tensor, context: Context | None) -> Tensor:
-            # Before the change, because a map of the user's own may write into its input.
-            before = norms(flat(acts))
-            changed = flat(change(acts, strength, context))
+            before, changed = norms(flat(acts)), flat(change(acts, strength, context))
             after = norms(changed)
             return like(changed * (before / torch.where(after > 0, after, 1)), acts)
 

@@ -22,6 +22,9 @@ scores come as ``batch query head key``.
 """
 
 
+_MEMBERS = ("hook_name", "strength", "scope", "edit")
+
+
 def instead_of_intervention(came: Any) -> str:
     """Say how to make an intervention from what came."""
     if isinstance(came, Direction):
@@ -36,6 +39,11 @@ def instead_of_intervention(came: Any) -> str:
             "Make a direction of it, and add that: "
             "Add(Direction.of(vector, at=15, model=model), dose=0.2)."
         )
+    if isinstance(came, list | tuple) and came and all(isinstance(e, Intervention) for e in came):
+        return "Write Steering(*interventions), with a star."
+    missing = [name for name in _MEMBERS if not hasattr(came, name)]
+    if len(missing) < len(_MEMBERS):
+        return f"{type(came).__name__} lacks {' and '.join(missing)}; see docs/extending.md."
     return "Write Add(direction, dose=0.2), for example."
 
 

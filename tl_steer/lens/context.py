@@ -9,10 +9,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from tl_steer.arguments.whose import is_ours
 from tl_steer.errors import SteerError
 from tl_steer.lens.padding import KNOWN, Padding
 from tl_steer.lens.prompt_end import PromptEnd
 from tl_steer.lens.texts import RowText, row_text
+from tl_steer.lens.whole import of_the_whole
 from tl_steer.shapes import Positions, TokenMask, Tokens
 
 WholePositions = Int[Tensor, "batch whole"]
@@ -210,10 +212,16 @@ class Context:
     def mask(self, scope: Callable[["Context"], Any]) -> Any:
         """Evaluate a scope once in a pass, however many hook points ask.
 
-        What a user's own scope returns may be anything; whoever asks has to look at it.
+        What a user's own scope returns may be anything; whoever asks has to look at it. It is asked
+        about the whole text wherever a cache holds a part: what it says of a token then cannot
+        depend on where one pass ended and the next began.
+
+        Raises:
+            SteerError: For a user's own that says of an earlier token what it did not say before.
         """
         if scope not in self._masks:
-            self._masks[scope] = scope(self)
+            direct = is_ours(scope) or bool(getattr(scope, "reads", False))
+            self._masks[scope] = scope(self) if direct else of_the_whole(self, scope)
         return self._masks[scope]
 
     def read(self, hook_name: str) -> Tensor:
@@ -270,6 +278,7 @@ class Context:
             self._whole,
             self._tokens,
             self.tokenizer,
+            before={"texts": self.before.get("texts")},
             padding=self.padding,
         )
 

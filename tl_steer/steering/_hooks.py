@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from tl_steer.errors import SteerError
-from tl_steer.interventions import Edit, Intervention, n_rows, needs_context
+from tl_steer.interventions import Edit, Intervention, edit_of, n_rows, needs_context
 from tl_steer.lens.context import Context
 from tl_steer.lens.hook_names import needs_writing_in_place
 from tl_steer.lens.hook_points import HookFunction, points
@@ -46,7 +46,7 @@ class Step:
         numbers = strength.values.view(-1, 1) if isinstance(strength, Numbers) else torch.ones(1, 1)
         return cls(
             name=name,
-            edit=intervention.edit(),
+            edit=edit_of(intervention),
             scope=scope,
             strength=strength,
             needs_context=follows_pass(intervention),

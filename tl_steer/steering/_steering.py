@@ -17,6 +17,7 @@ from tl_steer.interventions import (
     check_fits,
     instead_of_intervention,
     n_rows,
+    require_sound,
     rows,
     with_strength,
 )
@@ -64,6 +65,8 @@ class Steering:
     def __init__(self, *interventions: Intervention, **named: Intervention) -> None:
         """Put interventions together."""
         numbered = {str(number): each for number, each in enumerate(interventions, start=1)}
+        for each in (numbered | named).values():
+            require_sound(each)
         object.__setattr__(self, "interventions", FrozenDict(numbered | named))
         object.__setattr__(self, "switched_off", frozenset())
         object.__setattr__(self, "_note", "")

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from tl_steer.arguments import Words
+from tl_steer.arguments.whose import is_ours
 from tl_steer.errors import MismatchError, NonFiniteError, SteerError
 from tl_steer.lens.context import Context
 from tl_steer.shapes import Acts, TokenStrengths
@@ -83,8 +84,9 @@ def rows_of(strength: Any) -> int | None:
     """How many rows a strength is made for; ``None`` when it serves any batch."""
     if callable(strength):
         return getattr(strength, "n_rows", None)
-    values = torch.as_tensor(strength)
-    return len(values) if values.ndim else None
+    numbers: Any = as_strength(strength, hook_name="strength")
+    count: int | None = numbers.n_rows
+    return count
 
 
 def chosen_rows(strength: Any, index: Sequence[int]) -> Any:
@@ -113,14 +115,27 @@ def require_rows(index: Sequence[int], n_rows: int) -> None:
 def evaluated(strength: Any, acts: Acts, context: Context, *, hook_name: str) -> TokenStrengths:
     """Call a strength function and check its result.
 
+    A user's own is given a copy of the activations, and may say nothing that is not finite.
+
     Raises:
         SteerError: For another shape.
+        NonFiniteError: With the token.
     """
-    found = strength(acts, context)
+    ours = is_ours(strength)
+    found = strength(acts if ours else acts.clone(), context)
     if not isinstance(found, Tensor) or found.shape != acts.shape[:2]:
         came = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
         raise SteerError(
             f"{hook_name}: the strength {strength!r} returned {came}. Return a tensor of shape "
             f"{tuple(acts.shape[:2])} (batch, position)."
         )
-    return torch.where(context.real, found.float(), 0.0)
+    numbers = torch.where(context.real, found.float(), 0.0)
+    if not ours and not bool(numbers.isfinite().all()):
+        row, token = (~numbers.isfinite()).nonzero()[0].tolist()
+        value = numbers[row, token].item()
+        raise NonFiniteError(
+            f"{hook_name}: the strength {strength!r} is {value} at position "
+            f"{int(context.positions[row, token])} of row {row}. Make it finite at every token; "
+            "generated_index is negative in the prompt, and 0 at the first generated token."
+        )
+    return numbers
