@@ -22,7 +22,7 @@ from tl_steer.interventions._set_projection import SetProjection
 from tl_steer.interventions._slerp import Slerp
 from tl_steer.interventions._steer_conceptor import ApplyConceptor
 from tl_steer.interventions._transport import ApplyTransport
-from tl_steer.scopes import reads_of
+from tl_steer.lens.parts import reads_of
 
 MODEL = shared_model("bridge", "llama")
 PURE = [what for what in INTERVENTIONS if "custom" not in what]

@@ -14,7 +14,8 @@ import tl_steer as ts
 from tl_steer.directions import Provenance
 from tl_steer.errors import MismatchError, NonFiniteError, SteerError
 from tl_steer.lens.context import Context
-from tl_steer.scopes import check_part_fits, reads_of
+from tl_steer.lens.parts import reads_of
+from tl_steer.scopes import check_part_fits
 from tl_steer.scopes._conditions import CosineAbove, ProjectionAbove
 from tl_steer.scopes._latched import Latched
 from tl_steer.scopes._nth_generated import NthGenerated

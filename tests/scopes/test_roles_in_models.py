@@ -62,6 +62,9 @@ def speaks(model: Any, name: str) -> Any:
 class Listening:
     """A scope of a role that writes down what it marks in each pass."""
 
+    # Asked pass by pass, as the library's own scopes are.
+    __module__ = "tl_steer"
+
     def __init__(self, scope: Any) -> None:
         self.scope, self.told = scope, list[Tensor]()
 

@@ -23,7 +23,7 @@ from strengths_of import PROBED, SITE, STRENGTHS, as_needed, ellipsoid, hold
 
 import tl_steer as ts
 from tl_steer.lens.context import Context
-from tl_steer.scopes import reads_of
+from tl_steer.lens.parts import reads_of
 from tl_steer.strengths._dose import Dose
 from tl_steer.strengths._hold_projection import HoldProjection
 from tl_steer.strengths._in_distribution import WithinDistribution

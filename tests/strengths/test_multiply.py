@@ -7,7 +7,8 @@ import torch
 from passes import whole
 
 from tl_steer.errors import MismatchError, NonFiniteError, SteerError
-from tl_steer.scopes import check_part_fits, reads_of
+from tl_steer.lens.parts import reads_of
+from tl_steer.scopes import check_part_fits
 from tl_steer.strengths._multiply import Multiply
 from tl_steer.strengths._strength import StrengthFunction
 

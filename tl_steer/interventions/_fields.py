@@ -9,8 +9,9 @@ from typing import Any
 
 from tl_steer.directions import Conceptor, Direction, LeaceEraser, TransportMap
 from tl_steer.errors import SteerError
+from tl_steer.lens.parts import parts_of
 from tl_steer.lens.protocol import SteerableModel
-from tl_steer.scopes import as_scope, check_part_fits, parts_of
+from tl_steer.scopes import as_scope, check_part_fits
 from tl_steer.strengths import Strength, as_strength, chosen_rows, rows_of
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from tl_steer.arguments.whose import is_ours
 from tl_steer.errors import SteerError
 from tl_steer.lens.padding import KNOWN, Padding
+from tl_steer.lens.parts import reads_of
 from tl_steer.lens.prompt_end import PromptEnd
 from tl_steer.lens.texts import RowText, row_text
 from tl_steer.lens.whole import of_the_whole
@@ -220,7 +221,7 @@ class Context:
             SteerError: For a user's own that says of an earlier token what it did not say before.
         """
         if scope not in self._masks:
-            direct = is_ours(scope) or bool(getattr(scope, "reads", False))
+            direct = is_ours(scope) or bool(reads_of(scope))
             self._masks[scope] = scope(self) if direct else of_the_whole(self, scope)
         return self._masks[scope]
 

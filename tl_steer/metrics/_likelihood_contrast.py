@@ -11,12 +11,13 @@ from tl_steer.data import plain_texts
 from tl_steer.directions import Direction
 from tl_steer.errors import DataError, MismatchError
 from tl_steer.interventions import Add
+from tl_steer.lens.parts import reads_of
 from tl_steer.lens.protocol import SteerableModel, require_steerable
 from tl_steer.lens.resumed import can_resume
 from tl_steer.lens.tokens import Chat
 from tl_steer.metrics._continuation_scores import Continuations, Scores
 from tl_steer.metrics._resumed_scores import log_probs_resumed
-from tl_steer.scopes import Scope, everywhere, reads_of
+from tl_steer.scopes import Scope, everywhere
 from tl_steer.shapes import Rows
 from tl_steer.steering import Steering, SteeringLike, as_steering
 

@@ -14,11 +14,7 @@ from ._keys import Keys as Keys
 from ._keywords import Keywords, Regex
 from ._latched import Latched
 from ._nth_generated import NthGenerated
-from ._parts import (
-    check_part_fits as check_part_fits,
-    parts_of as parts_of,
-    reads_of as reads_of,
-)
+from ._parts import check_part_fits as check_part_fits
 from ._per_prompt import PerPrompt
 from ._positions import (
     Positions,

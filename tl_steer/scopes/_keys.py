@@ -7,8 +7,8 @@ import torch
 from tl_steer.errors import SteerError
 from tl_steer.files.stored_names import stored_as
 from tl_steer.lens.context import Context
+from tl_steer.lens.parts import reads_of
 from tl_steer.scopes._combined import AllOf, AnyOf, Not
-from tl_steer.scopes._parts import reads_of
 from tl_steer.scopes._positions import Scope, as_scope
 from tl_steer.scopes._text import KeyMask, all_tokens
 

@@ -14,10 +14,11 @@ from tl_steer.lens.context import Context
 from tl_steer.lens.hook_names import needs_writing_in_place
 from tl_steer.lens.hook_points import HookFunction, points
 from tl_steer.lens.on_device import OnDevice
+from tl_steer.lens.parts import reads_of
 from tl_steer.lens.protocol import Host
 from tl_steer.lens.sites import ATTENTION_SITES
 from tl_steer.lens.timeline import Timeline
-from tl_steer.scopes import Keys, Scope, as_scope, everywhere, reads_of
+from tl_steer.scopes import Keys, Scope, as_scope, everywhere
 from tl_steer.steering._unmarked import Marked, keys_of
 from tl_steer.steering._watched import Change, Watch
 from tl_steer.strengths import Numbers, StrengthFunction, as_strength, evaluated

@@ -12,8 +12,9 @@ from tl_steer.arguments import NotNegative, Positive, checked
 from tl_steer.directions import Direction
 from tl_steer.lens.context import Context
 from tl_steer.lens.on_device import OnDevice
+from tl_steer.lens.parts import reads_of
 from tl_steer.lens.protocol import SteerableModel
-from tl_steer.scopes import Scope, as_scope, generated, projection, reads_of
+from tl_steer.scopes import Scope, as_scope, generated, projection
 from tl_steer.shapes import Acts, TokenStrengths
 from tl_steer.strengths._projections import class_means_along
 from tl_steer.strengths._requirements import require_same_place

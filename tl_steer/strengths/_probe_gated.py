@@ -14,8 +14,9 @@ from tl_steer.directions import Direction
 from tl_steer.errors import DataError, MismatchError, SteerError
 from tl_steer.lens.context import Context
 from tl_steer.lens.on_device import OnDevice
+from tl_steer.lens.parts import reads_of
 from tl_steer.lens.protocol import SteerableModel
-from tl_steer.scopes import Positions, Scope, as_scope, projection, reads_of
+from tl_steer.scopes import Positions, Scope, as_scope, projection
 from tl_steer.shapes import Acts, TokenStrengths
 from tl_steer.strengths._multiply import Multiply
 from tl_steer.strengths._projections import class_means_along
