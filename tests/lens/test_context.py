@@ -22,6 +22,8 @@ FIRST, LAST = "blocks.0.hook_resid_post", "blocks.2.hook_resid_post"
 class Watching:
     """A scope that marks nothing and writes down what it is told."""
 
+    # Asked pass by pass, as the library's own scopes are.
+    __module__ = "tl_steer"
     reads: tuple[str, ...] = ()
     ask: Any = None
     seen: list[Any] = field(default_factory=list)
