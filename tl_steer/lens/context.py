@@ -9,13 +9,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from tl_steer.arguments.whose import is_ours
 from tl_steer.errors import SteerError
 from tl_steer.lens.padding import KNOWN, Padding
-from tl_steer.lens.parts import reads_of
 from tl_steer.lens.prompt_end import PromptEnd
 from tl_steer.lens.texts import RowText, row_text
-from tl_steer.lens.whole import of_the_whole
+from tl_steer.lens.whole import asked
 from tl_steer.shapes import Positions, TokenMask, Tokens
 
 WholePositions = Int[Tensor, "batch whole"]
@@ -221,8 +219,7 @@ class Context:
             SteerError: For a user's own that says of an earlier token what it did not say before.
         """
         if scope not in self._masks:
-            direct = is_ours(scope) or bool(reads_of(scope))
-            self._masks[scope] = scope(self) if direct else of_the_whole(self, scope)
+            self._masks[scope] = asked(scope, self)
         return self._masks[scope]
 
     def read(self, hook_name: str) -> Tensor:

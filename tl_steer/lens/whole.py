@@ -4,7 +4,14 @@ from typing import Any
 
 from torch import Tensor
 
+from tl_steer.arguments.whose import is_ours
 from tl_steer.errors import SteerError
+from tl_steer.lens.parts import reads_of
+
+
+def asked(scope: Any, context: Any) -> Any:
+    """What a scope says of the tokens of a pass; a user's own is asked about the whole text."""
+    return scope(context) if is_ours(scope) or reads_of(scope) else of_the_whole(context, scope)
 
 
 def of_the_whole(context: Any, scope: Any) -> Any:
