@@ -186,9 +186,9 @@ def test_what_edit_returns_is_looked_at(change: Any, said: str) -> None:
     ("own", "said"),
     [
         (Own(pure, hook_name=15), "hook_name of Own is 15; expected a text"),
-        (Own(pure, strength="2"), "'2' is no strength"),
-        (Own(pure, strength=None), "None is no strength"),
-        (Own(pure, scope=3), "3 is not a scope"),
+        (Own(pure, strength="2"), "expected a strength, got '2'"),
+        (Own(pure, strength=None), "expected a strength, got None"),
+        (Own(pure, scope=3), "Expected a scope, got 3"),
     ],
 )
 def test_what_its_fields_hold_is_looked_at(own: Any, said: str) -> None:
