@@ -97,8 +97,7 @@ class Context:
             "_read": {},
             "_masks": {},
         }
-        for name, value in fields.items():
-            object.__setattr__(self, name, value)
+        vars(self).update(fields)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -209,15 +208,7 @@ class Context:
         return rows
 
     def mask(self, scope: Callable[["Context"], Any]) -> Any:
-        """Evaluate a scope once in a pass, however many hook points ask.
-
-        What a user's own scope returns may be anything; whoever asks has to look at it. It is asked
-        about the whole text wherever a cache holds a part: what it says of a token then cannot
-        depend on where one pass ended and the next began.
-
-        Raises:
-            SteerError: For a user's own that says of an earlier token what it did not say before.
-        """
+        """Evaluate a scope once in a pass; a user's own may return anything."""
         if scope not in self._masks:
             self._masks[scope] = asked(scope, self)
         return self._masks[scope]
