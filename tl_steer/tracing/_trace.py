@@ -141,12 +141,11 @@ def trace(
         torch.inference_mode(),
         tqdm(total=work, desc="trace", unit="text", disable=not progress) as bar,
     ):
-        for each in named.values():
-            tracer.hosts(each)
+        hosts = {name: tracer.hosts(each) for name, each in named.items()}
         found = [
             text
             for name, each in named.items()
-            for text in tracer.condition(name, each, written, bar)
+            for text in tracer.condition(name, each, hosts[name], written, bar)
         ]
     tracer.marked.warn()
     return Trace(tuple(with_sinks(found)), tracer.decoded(found), tracer.path)

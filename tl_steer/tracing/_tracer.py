@@ -53,12 +53,14 @@ class Tracer:
         names = [*at, *(() if steering is None else steering.hook_names)]
         writer = host_for(self.model, names)
         self.path = path_of(writer)
-        return writer, host_for(self.model, [*names, *self.patterns])
+        reader = host_for(self.model, [*names, *self.patterns]) if self.patterns else writer
+        return writer, reader
 
     def condition(
         self,
         name: str,
         steering: Steering | None,
+        hosts: tuple[Host, Host],
         given: Sequence[TokenIds] | None,
         bar: "tqdm[None]",
     ) -> Iterator[TracedText]:
@@ -67,6 +69,7 @@ class Tracer:
         Args:
             name: Of the condition.
             steering: What acts.
+            hosts: What writes, and what reads.
             given: What stands behind the prompts; ``None`` lets the model write.
             bar: Counts texts.
         """
@@ -74,7 +77,7 @@ class Tracer:
         own = for_rows(steering, count, samples)
         acting = _places(steering)
         recorder = self._recorder(acting)
-        writer, reader = self.hosts(steering)
+        writer, reader = hosts
         done: dict[int, Continuation] = {}
         prompts = [row for row in self.rows for _ in range(samples)]
         if given is None:
