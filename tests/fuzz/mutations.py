@@ -114,7 +114,7 @@ def changed_tree(tree: Any, rng: Random) -> Any:
     for _ in range(rng.choice((1, 1, 1, 2, 4))):
         places = list(_places(found))
         if not places:
-            return rng.choice(INTERESTING)
+            return _interesting(rng)
         parent, key = rng.choice(places)
         how = rng.random()
         if how < 0.6:
@@ -122,15 +122,20 @@ def changed_tree(tree: Any, rng: Random) -> Any:
         elif how < 0.8:
             del parent[key]
         elif isinstance(parent, dict):
-            parent[str(rng.choice((key, "more", "", "__class__")))] = rng.choice(INTERESTING)
+            parent[str(rng.choice((key, "more", "", "__class__")))] = _interesting(rng)
         else:
-            parent.insert(key, rng.choice(INTERESTING))
+            parent.insert(key, _interesting(rng))
     return found
 
 
 def _another(value: Any, rng: Random) -> Any:
     if isinstance(value, int) and rng.random() < 0.4:
         return rng.choice((value + 1, value - 1, -value, value * 2, 0.5, f"{value:x}"))
+    return _interesting(rng)
+
+
+def _interesting(rng: Random) -> Any:
+    """A value of its own: what one file changes in it, the next one would have too."""
     return copy.deepcopy(rng.choice(INTERESTING))
 
 
