@@ -22,9 +22,10 @@ ROOT = Path(__file__).parent
 TORCH = "torch==2.13.0"
 NEWEST = "4.x"
 # What each line is locked to beyond the bounds of pyproject.toml, and the file that holds the lock.
+# Two releases of transformers, for what broke between them (docs/steering.md).
 LINES = {
     # TransformerBridge
-    NEWEST: (["transformer-lens>=4.3,<5", "transformers==5.23.0"], "constraints.txt"),
+    NEWEST: (["transformer-lens>=4.3,<5", "transformers==5.24.0"], "constraints.txt"),
     # HookedTransformer and TransformerBridge
     "3.9.0": (["transformer-lens==3.9.0", "transformers==5.23.0"], "constraints-3.9.txt"),
 }
