@@ -15,6 +15,7 @@ from . import (
     judges as judges,
     lens as lens,
     metrics as metrics,
+    notebook as notebook,
     people as people,
     reports as reports,
     robustness as robustness,

@@ -14,10 +14,12 @@ from ._requests import (
     require_rows as require_rows,
 )
 from ._sampling import Sampling
+from ._stream import stream
 
 __all__ = [
     "Generations",
     "Sampling",
     "compare",
     "generate",
+    "stream",
 ]

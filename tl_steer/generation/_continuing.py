@@ -1,6 +1,6 @@
 """Continuing prompts in batches: each row with random numbers and settings of its own."""
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +22,9 @@ from tl_steer.lens.protocol import Host, device_of, dtype_of, overflow_advice
 from tl_steer.lens.reads_padding import reads_padding
 from tl_steer.lens.tokens import TokenIds, eos_ids, pad, pad_id
 from tl_steer.steering import Marked, Steered, Steering
+
+Heard = Callable[[Sequence[int], Sequence[list[int]]], None]
+"""Is given the numbers of the requests of a batch, and the tokens of each so far."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +69,7 @@ def continued(
     max_tokens: int | None = None,
     marked: Marked | None = None,
     recorder: Recorder | None = None,
+    heard: Heard | None = None,
 ) -> Iterator[tuple[list[int], list[Continuation]]]:
     """Write what is asked for, in batches of requests of like length.
 
@@ -80,6 +84,7 @@ def continued(
         max_tokens: Padded tokens in a batch, continuations included; by default from memory.
         marked: Takes down whether scopes mark anything.
         recorder: Takes down what happens meanwhile.
+        heard: Is called after every token.
 
     Yields:
         The numbers of the requests of a batch, and what was written for them.
@@ -87,7 +92,7 @@ def continued(
     Raises:
         NonFiniteError: When logits become NaN or infinite, with the condition and the prompt.
     """
-    writer = Writer(model, requests, sampling, steering, marked or Marked(), recorder)
+    writer = Writer(model, requests, sampling, steering, marked or Marked(), recorder, heard)
     lengths = [len(each.prompt) + sampling.max_new_tokens for each in requests]
     limit = default_room(model) if max_tokens is None else max_tokens
     unpadded = reads_padding(model_of(model))
@@ -112,6 +117,7 @@ class Writer:
     steering: Steering | None
     marked: Marked
     recorder: Recorder | None = None
+    heard: Heard | None = None
     cached: bool = True
     """Whether the model was seen to keep what it reads, or not seen yet."""
 
@@ -147,6 +153,8 @@ class Writer:
                 written.add(step, logits, drawn)
                 if record is not None:
                     record.draws(logits)
+                if self.heard is not None:
+                    self.heard(index, written.so_far(step + 1))
                 if written.is_time(step):
                     self._require_finite(written, index)
                     going = written.look()
@@ -211,7 +219,12 @@ def _read_together(asked: Sequence[Request]) -> tuple[list[int], list[int]]:
     return first, reader
 
 
+def until_the_end(ids: list[int], ends: set[int]) -> list[int]:
+    """Tokens up to the first that ends a text, and with it."""
+    last = next((number for number, token in enumerate(ids) if token in ends), len(ids))
+    return ids[: last + 1]
+
+
 def _continuation(ids: list[int], logs: list[float], ends: set[int], seen: Any) -> Continuation:
-    last = next((i for i, token in enumerate(ids) if token in ends), None)
-    length = len(ids) if last is None else last + 1
-    return Continuation(ids[:length], logs[:length], last is not None, seen)
+    kept = until_the_end(ids, ends)
+    return Continuation(kept, logs[: len(kept)], kept[-1] in ends, seen)

@@ -1,24 +1,16 @@
 """Text with and without steering, from the same random numbers."""
 
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
-from typing import Any
-
-import pandas as pd
-import torch
-from tqdm.auto import tqdm
+from collections.abc import Mapping
 
 from tl_steer.arguments import Count, Seed, checked
-from tl_steer.errors import DataError
-from tl_steer.generation._continuing import Continuation, continued
+from tl_steer.generation._compared import compared
 from tl_steer.generation._generations import Generations
-from tl_steer.generation._requests import for_rows, requests_of, require_rows
 from tl_steer.generation._sampling import Sampling
-from tl_steer.lens.paths import Path, host_for, path_of, use_path
-from tl_steer.lens.prompts import Prompts, read_prompts
-from tl_steer.lens.protocol import SteerableModel, require_steerable
-from tl_steer.lens.tokens import Chat, TokenIds, check_lengths, decode
-from tl_steer.steering import Marked, Steering, SteeringLike, as_steering, can_merge, merged
+from tl_steer.lens.paths import Path
+from tl_steer.lens.prompts import Prompts
+from tl_steer.lens.protocol import SteerableModel
+from tl_steer.lens.tokens import Chat
+from tl_steer.steering import SteeringLike
 
 
 @checked
@@ -165,96 +157,14 @@ def compare(
         seed=seed,
         stop_at_eos=stop_at_eos,
     )
-    several = (
-        conditions
-        if isinstance(conditions, Mapping)
-        else {"unsteered": None, "steered": conditions}
+    return compared(
+        model,
+        prompts,
+        conditions,
+        sampling,
+        chat=chat,
+        prepend_bos=prepend_bos,
+        max_tokens=max_tokens,
+        path=path,
+        progress=progress,
     )
-    named = {name: None if each is None else as_steering(each) for name, each in several.items()}
-    require_steerable(model)
-    given, rows = read_prompts(model, prompts, prepend_bos=prepend_bos, chat=chat)
-    if not given or not named:
-        raise DataError(
-            "there is no prompt to continue."
-            if not given
-            else "no condition came; give a steering, or several by name."
-        )
-    check_lengths(model, rows, given, room=sampling.max_new_tokens)
-    for each in named.values():
-        if each is not None:
-            require_rows(each, len(given), sampling.samples)
-            each.check_fits(model)
-    uniforms = sampling.uniforms(len(given))
-    marked = Marked()
-    found: dict[tuple[str, int], Continuation] = {}
-    # One for all conditions, which are to be compared.
-    names = [name for each in named.values() if each is not None for name in each.hook_names]
-    with nullcontext() if path is None else use_path(path):
-        host = host_for(model, names)
-    with (
-        torch.inference_mode(),
-        tqdm(
-            total=len(uniforms) * len(named),
-            desc="generate",
-            unit="text",
-            disable=not progress,
-        ) as bar,
-    ):
-        for together, steering in _together(named, len(given), sampling.samples):
-            asked = [(name, row) for name in together for row in range(len(uniforms))]
-            requests = [
-                request
-                for name in together
-                for request in requests_of(name, rows, uniforms, steering, named[name])
-            ]
-            for part, texts in continued(
-                host, requests, sampling, steering, max_tokens=max_tokens, marked=marked
-            ):
-                found.update(zip([asked[number] for number in part], texts, strict=True))
-                bar.update(len(part))
-    marked.warn()
-    records = [
-        _record(model, name, given, rows, sampling, row, found[name, row])
-        for name in named
-        for row in range(len(uniforms))
-    ]
-    return Generations(pd.DataFrame(records), sampling, path_of(host))
-
-
-def _together(
-    conditions: Mapping[str, Steering | None], prompts: int, samples: int
-) -> list[tuple[list[str], Steering | None]]:
-    """Which conditions are written in one batch, and the steering for its rows."""
-    alike = [name for name, each in conditions.items() if can_merge(each)]
-    groups: list[tuple[list[str], Steering | None]] = []
-    if len(alike) > 1:
-        several = [conditions[name] for name in alike]
-        groups.append((alike, merged(several, times=prompts * samples)))
-    for name, each in conditions.items():
-        if len(alike) == 1 or name not in alike:
-            groups.append(([name], for_rows(each, prompts, samples)))
-    return groups
-
-
-def _record(
-    model: SteerableModel,
-    condition: str,
-    prompts: Sequence[str],
-    rows: Sequence[TokenIds],
-    sampling: Sampling,
-    number: int,
-    written: Continuation,
-) -> dict[str, Any]:
-    """One row of ``Generations.frame``: sample ``number % samples`` of a prompt."""
-    prompt, sample = divmod(number, sampling.samples)
-    return {
-        "condition": condition,
-        "prompt_index": prompt,
-        "sample": sample,
-        "prompt": prompts[prompt],
-        "text": decode(model, written.tokens),
-        "tokens": written.tokens,
-        "log_probs": written.log_probs,
-        "prompt_tokens": list(rows[prompt]),
-        "finished": written.finished,
-    }

@@ -74,6 +74,11 @@ class Written:
         self._rows, self._finished = self._rows[index], self._finished[index]
         self.going = [self.going[row] for row in rows]
 
+    def so_far(self, steps: int) -> list[list[int]]:
+        """The tokens of every row after so many steps."""
+        tokens: list[list[int]] = self._tokens[:, :steps].tolist()
+        return tokens
+
     def texts(self) -> list[tuple[list[int], list[float]]]:
         """Tokens and log-probabilities of every row; what follows its end is of no meaning."""
         return list(zip(self._tokens.tolist(), self._log_probs.tolist(), strict=True))

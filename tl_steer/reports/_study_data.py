@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import Self
 
 import pandas as pd
 
@@ -102,7 +103,7 @@ class StudyData:
         *,
         facts: Mapping[str, str] = MappingProxyType({}),
         limits: Sequence[str] = (),
-    ) -> "StudyData":
+    ) -> Self:
         """The same under a title, and with what only you know of it.
 
         Args:

@@ -1,0 +1,10 @@
+"""What the room has for users, in `__all__`, and for other rooms; loaded when first used."""
+
+from ._playground import Playground, playground
+from ._settings import Settings
+
+__all__ = [
+    "Playground",
+    "Settings",
+    "playground",
+]
