@@ -40,20 +40,21 @@ class Fit:
     seed: Seed = 0
     """Seeds the split, the order of the examples and the start."""
 
-    def require_whole(self, method: str) -> None:
-        """Refuse settings of batches and held-out examples, for a method that has neither.
 
-        Raises:
-            SteerError: Naming them.
-        """
-        useless = ("batch_size", "held_out", "every", "patience")
-        given = [
-            f"{each.name}={getattr(self, each.name)}"
-            for each in fields(self)
-            if each.name in useless and getattr(self, each.name) != each.default
-        ]
-        if given:
-            raise SteerError(
-                f"{method} uses every example at every step and holds none out, so it cannot use "
-                f"{', '.join(given)}. Set steps, learning_rate and seed only."
-            )
+def require_whole(fit: Fit, method: str) -> None:
+    """Refuse settings of batches and held-out examples, for a method that has neither.
+
+    Raises:
+        SteerError: Naming them.
+    """
+    useless = ("batch_size", "held_out", "every", "patience")
+    given = [
+        f"{each.name}={getattr(fit, each.name)}"
+        for each in fields(fit)
+        if each.name in useless and getattr(fit, each.name) != each.default
+    ]
+    if given:
+        raise SteerError(
+            f"{method} uses every example at every step and holds none out, so it cannot use "
+            f"{', '.join(given)}. Set steps, learning_rate and seed only."
+        )

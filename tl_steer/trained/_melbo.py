@@ -21,7 +21,7 @@ from tl_steer.lens.places import Place, hook_name
 from tl_steer.lens.protocol import SteerableModel, model_info, require_steerable
 from tl_steer.lens.tokens import Chat, TokenIds, tokenize
 from tl_steer.trained._continuations import Batches, batches, mean_norm, padded
-from tl_steer.trained._fit import Fit
+from tl_steer.trained._fit import Fit, require_whole
 from tl_steer.trained._frozen import added, edited, frozen, reading, wide, zeros_at
 from tl_steer.trained._sphere import Flat, sphere
 from tl_steer.trained._training import Task, train
@@ -137,7 +137,7 @@ def melbo(
         raise DataError("Expected at least one prompt, got none.")
     root = power if root is None else root
     _check_numbers(n, math.prod(site_shape(model, name)), radius, power, root)
-    fit.require_whole("melbo")
+    require_whole(fit, "melbo")
     rows = _rows(model, texts, tokens, chat)
     grouped = batches(model, [len(row) for row in rows], max_tokens)
     with frozen(model):
