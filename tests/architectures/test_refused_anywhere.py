@@ -78,6 +78,7 @@ def _arguments() -> dict[str, Any]:
         "contrast": contrast,
         "direction": direction,
         "directions": ts.Directions({AT: direction}),
+        "listen": print,
         "generations": _generations(),
         "intervention": ts.Add(direction, 1.0),
         "interventions": steering,

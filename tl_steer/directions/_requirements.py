@@ -3,13 +3,15 @@
 import torch
 
 from tl_steer.activations import Activations
+from tl_steer.arguments import Count, checked
 from tl_steer.errors import DataError, NonFiniteError
 
 # Squared: float32 keeps some seven digits, so that less than this is rounding.
 _ROUNDING = 1e-12
 
 
-def require_contrast(activations: Activations, *, at_least: int, method: str) -> None:
+@checked
+def require_contrast(activations: Activations, *, at_least: Count, method: str) -> None:
     """Refuse activations that two classes cannot be told apart from.
 
     Args:

@@ -55,6 +55,8 @@ OWN: dict[str, dict[str, Make]] = {
     "FunctionJudge": {"function": of(lambda texts: [0.5] * len(texts))},
     "Generations": {"frame": lambda world: world.generations.frame},
     "Generations.of": {"condition": of("steered")},
+    "require_contrast": {"at_least": of(1), "method": of("median")},
+    "stream": {"listen": of(lambda texts: None)},
     "HoldProjection": {"target": of(2.0)},
     "InSpans": {"find": of("film")},
     "Interference.plot": {"judge": lambda world: world.judge.name},
