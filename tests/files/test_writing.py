@@ -48,7 +48,7 @@ def test_of_several_none_is_written_where_one_cannot_be(
 def test_a_folder_that_cannot_be_made_or_is_not_there_is_refused(tmp_path: Path) -> None:
     assert made(tmp_path / "a" / "b").is_dir()
     write_whole(tmp_path / "file", b"")
-    with pytest.raises(StorageError, match="cannot be written"):
+    with pytest.raises(StorageError, match="cannot write there"):
         made(tmp_path / "file" / "folder")
     with pytest.raises(StorageError, match="cannot be written"):
         write_whole(tmp_path / "nowhere" / "a", b"")

@@ -42,7 +42,7 @@ def made(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StorageError(f"{folder}: cannot be written: {error.strerror}.") from error
+        raise StorageError(f"{folder}: cannot write there: {error.strerror}.") from error
     return folder
 
 
