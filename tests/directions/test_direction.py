@@ -243,7 +243,7 @@ def test_a_relative_can_adopt_it() -> None:
     adopted.check_fits(model)
     assert adopted.provenance.method == "(made) read from base"
     assert torch.equal(adopted.vector, foreign.vector)
-    with pytest.raises(MismatchError, match="holds 32 numbers"):
+    with pytest.raises(MismatchError, match="has 32 numbers a token"):
         random_direction(0, 48, info=dataclasses.replace(INFO, d_model=48)).adopt(model)
 
 

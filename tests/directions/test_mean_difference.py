@@ -12,7 +12,7 @@ from hypothesis import given, settings, strategies as st
 from models import KINDS, small_model
 
 import tl_steer as ts
-from tl_steer.directions._measured import DominatedDirectionWarning
+from tl_steer.directions._measured import DominatedDirectionWarning, measured
 from tl_steer.errors import DataError
 from tl_steer.lens.protocol import ModelInfo, model_info
 
@@ -137,3 +137,9 @@ def test_texts_without_classes_have_no_difference() -> None:
     acts = activations(torch.ones(2, 4), torch.zeros(2, 4), is_positive=None)
     with pytest.raises(DataError, match=r"no classes. Capture a ContrastSet\(positive="):
         ts.mean_difference(acts)
+
+
+def test_a_vector_of_nothing_is_refused() -> None:
+    acts = activations(torch.randn(4, 8), torch.randn(4, 8))
+    with pytest.raises(DataError, match="my method found the zero vector"):
+        measured(acts, {acts.hook_names[0]: torch.zeros(8)}, "my method")

@@ -225,13 +225,6 @@ def test_a_strength_that_is_not_finite_is_refused_everywhere(kind: str) -> None:
         model(PROMPT)
 
 
-def test_the_zero_vector_is_refused() -> None:
-    model = shared_model("bridge", "llama")
-    zero = ts.Direction.of(torch.zeros(model.cfg.d_model), at=AT, scale=1.0)
-    with pytest.raises(NonFiniteError, match="zero vector adds nothing"):
-        ts.Add(zero)
-
-
 def test_classes_of_moments_are_refused() -> None:
     model = shared_model("bridge", "llama")
     texts = ts.ContrastSet(positive=["a good film"], negative=["a bad film"])

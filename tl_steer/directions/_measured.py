@@ -10,7 +10,7 @@ from tl_steer.arguments import checked
 from tl_steer.directions._direction import Direction
 from tl_steer.directions._directions import Directions
 from tl_steer.directions._provenance import Provenance
-from tl_steer.errors import MismatchError
+from tl_steer.errors import DataError, MismatchError
 from tl_steer.shapes import Vector
 
 _DOMINATED = 0.5
@@ -32,6 +32,7 @@ def measured(activations: Activations, vectors: Mapping[str, Vector], method: st
     Raises:
         HookNameError: For a hook point that was not captured.
         MismatchError: For a vector of another size than what was captured there.
+        DataError: For the zero vector.
         NonFiniteError: For NaN or infinity.
 
     Warns:
@@ -45,6 +46,8 @@ def measured(activations: Activations, vectors: Mapping[str, Vector], method: st
                 f"{name}: expected a vector of {math.prod(shape)} numbers, got one of "
                 f"{vector.numel()}."
             )
+        if not bool(vector.any()):
+            raise DataError(f"{name}: {method} found the zero vector; the classes are alike there.")
     directions = {
         name: _direction(activations, name, vector, method) for name, vector in vectors.items()
     }

@@ -48,8 +48,8 @@ class Add:
         at: The hook point; by default where the direction was read. A number means a layer.
 
     Raises:
-        NonFiniteError: For a strength that is NaN or infinite, for the zero vector, and for a dose
-            of a direction that does not know the activations' norm.
+        NonFiniteError: For a strength that is NaN or infinite, and for a dose of a direction that
+            does not know the activations' norm.
         MismatchError: For directions of several hook points without ``at``, and for strengths and
             directions of different numbers of rows.
         SteerError: For both a strength and a dose.
@@ -110,8 +110,6 @@ class Add:
             self._require_finite(strength)
 
     def _require_finite(self, strength: Numbers) -> None:
-        if any(not bool(each.vector.any()) for each in self.directions):
-            raise NonFiniteError(f"{self.hook_name}: the zero vector adds nothing, however much.")
         largest = max(float(each.vector.abs().max()) for each in self.directions)
         if not bool(torch.isfinite(strength.values.abs().max() * largest)):
             raise NonFiniteError(
