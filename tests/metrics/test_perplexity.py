@@ -135,10 +135,10 @@ def test_nothing_of_the_model_is_touched() -> None:
 
 @pytest.mark.parametrize("limit", [25, 60])
 def test_a_batch_without_memory_is_halved(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    def run(model: Any, batch: Any) -> Any:
+    def run(model: Any, batch: Any, **settings: Any) -> Any:
         if batch.tokens.numel() > limit:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return run_logits(model, batch)
+        return run_logits(model, batch, **settings)
 
     several = rows(9)
     monkeypatch.setattr(room, "run_logits", run)
@@ -153,7 +153,7 @@ def test_a_batch_without_memory_is_halved(limit: int, monkeypatch: pytest.Monkey
 def test_what_has_no_token_is_refused_before_the_model_runs(
     row: Row, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room, "run_logits", lambda *args: pytest.fail("the model ran"))
+    monkeypatch.setattr(room, "run_logits", lambda *args, **settings: pytest.fail("the model ran"))
     with pytest.raises(DataError, match="has no token"):
         log_probs(cached_model("bridge"), [((5,), (6,)), row])
 
