@@ -11,6 +11,7 @@ from torch import Tensor
 
 import tl_steer as ts
 from tl_steer.errors import MismatchError, SteerError
+from tl_steer.lens.cache_names import cache_name, cache_returned
 
 SITE = "blocks.1.hook_resid_post"
 
@@ -130,8 +131,8 @@ def test_a_prompt_whose_beginning_is_cached() -> None:
 
     def went_on(steering: ts.Steering) -> Tensor:
         with ts.steer(model, steering), torch.no_grad():
-            cache = wrapped(row[:, :3], use_cache=True).past_key_values
-            found: Tensor = wrapped.generate(row, past_key_values=cache, **call)
+            cache = cache_returned(wrapped(row[:, :3], use_cache=True))
+            found: Tensor = wrapped.generate(row, **{str(cache_name(wrapped)): cache}, **call)
         return found
 
     for scope in (
@@ -161,7 +162,8 @@ def test_a_second_turn_over_the_same_cache() -> None:
         with ts.steer(model, ts.Add(direction(model, SITE), scope=scope)):
             first = wrapped.generate(row, return_dict_in_generate=True, **call)
             again = torch.cat([first.sequences, row], dim=1)
-            wrapped.generate(again, past_key_values=first.past_key_values, **call)
+            cache = cache_returned(first)
+            wrapped.generate(again, **{str(cache_name(wrapped)): cache}, **call)
 
     for scope in (ts.everywhere, slice(2, 9)):
         two_turns(scope)
