@@ -8,6 +8,7 @@ after the outputs were made. What is optional cannot be imported: a notebook run
 
 import hashlib
 import json
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -42,6 +43,8 @@ def executed(path: Path) -> NotebookNode:
     notebook = nbformat.read(path, as_version=4)
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
+    # What the notebook's libraries tell each other of the names of their arguments.
+    os.environ["TRANSFORMERS_VERBOSITY"] = "error"
     client = NotebookClient(
         notebook,
         timeout=600,

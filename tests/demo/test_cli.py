@@ -57,6 +57,13 @@ class _Page(HTMLParser):
         self.tags.append(tag)
         self.sources += [value or "" for key, value in attrs if key in {"src", "href"}]
 
+    def asks_for_nothing_else_than(self, folder: Path) -> bool:
+        """Whether all that it shows or links to stands in it, or lies beside it."""
+        return all(
+            source.startswith(("data:", "#")) or (folder / source).is_file()
+            for source in self.sources
+        )
+
 
 @pytest.mark.packaged
 def test_the_demo_shows_what_it_writes(
@@ -76,9 +83,9 @@ def test_the_demo_shows_what_it_writes(
     assert direction.hook_name == "blocks.15.hook_resid_post"
     page = _Page()
     page.feed((tmp_path / "report.html").read_text())
-    assert page.tags.count("img") == 1
-    assert page.tags.index("img") < page.tags.index("table")
-    assert all(source.startswith("data:") for source in page.sources)
+    assert page.tags.count("svg") == 1
+    assert page.tags.index("svg") < page.tags.index("table")
+    assert page.asks_for_nothing_else_than(tmp_path)
 
 
 def test_a_finding_is_no_stronger_than_its_intervals() -> None:
@@ -135,7 +142,7 @@ def test_the_case_study_writes_its_files(tmp_path: Path, monkeypatch: pytest.Mon
     text = (out / "report.html").read_text()
     page = _Page()
     page.feed(text)
-    assert page.tags.count("img") > 5
-    assert all(source.startswith("data:") for source in page.sources)
+    assert page.tags.count("svg") > 5
+    assert page.asks_for_nothing_else_than(out)
     for said in ("The first text of each prompt", "Separation", "python -m tl_steer demo --full"):
         assert said in text
