@@ -36,17 +36,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 # Rooms that ask nothing of TransformerLens, or only by way of `generate` and `steer`.
 ONCE = {
     *("arguments", "data", "demo", "diagnostics", "dosing", "drawing", "experiments"),
-    *(
-        "fuzz",
-        "judges",
-        "metrics",
-        "notebook",
-        "page",
-        "people",
-        "reports",
-        "robustness",
-        "statistics",
-    ),
+    *("fuzz", "judges", "metrics", "notebook", "page", "people", "reports", "robustness"),
+    *("statistics", "tables"),
 }
 
 

@@ -9,6 +9,7 @@ from making import generated_by_us, greedy, packaged
 
 import tl_steer as ts
 from tl_steer.lens.context import Context
+from tl_steer.lens.parts import reads_of
 from tl_steer.scopes import (
     AttendsTo,
     Characters,
@@ -17,7 +18,6 @@ from tl_steer.scopes import (
     ProjectionAbove,
     Sentences,
     fit_threshold,
-    reads_of,
     role,
 )
 from tl_steer.strengths import AttentionShare
