@@ -25,7 +25,7 @@ TINY = Size(
 )
 
 
-@pytest.mark.once
+@pytest.mark.whole
 @pytest.mark.packaged
 def test_the_command_writes_a_report_and_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -39,7 +39,7 @@ def test_both_prompts_of_a_pair_have_equally_many_tokens() -> None:
     assert len(set(first)) == 2
 
 
-@pytest.mark.once
+@pytest.mark.whole
 @pytest.mark.packaged
 def test_the_quick_command_writes_its_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
