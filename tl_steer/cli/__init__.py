@@ -27,7 +27,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parsed = _parser().parse_args(arguments)
     parsed.said = shlex.join(["tl-steer", *(sys.argv[1:] if arguments is None else arguments)])
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    # What this library says, and of others only their warnings.
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("tl_steer").setLevel(logging.INFO)
     try:
         parsed.run(parsed)
     except Exception as error:
