@@ -1,6 +1,6 @@
 """Where a property is carried, drawn."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,7 @@ _TICKS = 24
 _LABELS = {"effect": "change of the metric", "share": "share of the whole difference"}
 
 
+@runtime_checkable
 class Located(Protocol):
     """What is drawn of a localization."""
 

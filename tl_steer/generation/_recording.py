@@ -1,7 +1,7 @@
 """Who takes down what happens while text is written."""
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -32,6 +32,7 @@ class Recording(Watch, Protocol):
         ...
 
 
+@runtime_checkable
 class Recorder(Protocol):
     """Begins a recording for each batch."""
 

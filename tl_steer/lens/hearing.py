@@ -9,7 +9,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -45,6 +45,7 @@ class Pass:
     """Whether a cache was asked for, so that nothing is to be read twice."""
 
 
+@runtime_checkable
 class Listener(Protocol):
     """Who is told of passes."""
 
@@ -77,6 +78,7 @@ def listen(model: Any, told: Callable[[], Listener | None]) -> Callable[[], None
     return remove
 
 
+@runtime_checkable
 class _Handle(Protocol):
     def remove(self) -> None: ...
 

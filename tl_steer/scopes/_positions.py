@@ -7,7 +7,7 @@ write your own. Padding is never touched.
 from collections.abc import Callable
 from dataclasses import dataclass
 from inspect import signature
-from typing import Annotated
+from typing import Annotated, Any
 
 from torch import Tensor
 
@@ -99,7 +99,7 @@ class Positions:
         return bound if bound >= 0 else (context.prompt_lengths[:, None] + bound).clamp(min=0)
 
 
-def as_scope(scope: Scope | slice) -> Scope:
+def as_scope(scope: Any) -> Scope:
     """Accept a plain slice of absolute positions as a scope.
 
     Raises:
@@ -113,7 +113,8 @@ def as_scope(scope: Scope | slice) -> Scope:
             )
         return Positions(scope.start or 0, scope.stop)
     _require_scope(scope)
-    return scope
+    found: Scope = scope
+    return found
 
 
 def _require_scope(scope: object) -> None:

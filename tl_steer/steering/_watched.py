@@ -1,7 +1,7 @@
 """What somebody sees who watches a steering: what stands at hook points, and what is changed."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -22,6 +22,7 @@ class Change:
     """``Bool[Tensor, "batch pos"]``: the tokens that it may change; ``None`` for all."""
 
 
+@runtime_checkable
 class Watch(Protocol):
     """Who is told, in every pass, of what stands at some hook points."""
 
