@@ -9,18 +9,9 @@ import torch
 from ratios import ratios
 
 import tl_steer as ts
+from tl_steer.cli.bench.decoding import PROMPTS
 
 pytestmark = pytest.mark.packaged
-PROMPTS = [
-    "This movie is",
-    "I went to the cinema last night, and the film",
-    "The plot",
-    "As for the acting in this film, it was",
-    "My opinion:",
-    "The critics wrote that",
-    "When the credits rolled, I",
-    "The music in the last scene of the movie",
-]
 SAMPLING = ts.Sampling(max_new_tokens=32, temperature=0.9, top_p=0.95, stop_at_eos=False)
 
 
